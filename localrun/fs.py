@@ -136,7 +136,7 @@ def write_atomic(path: str, data: bytes, mtime: float | None = None) -> None:
     temp = temp_path(path)
     with _delete_on_error(temp):
         with open(temp, "wb", buffering=0, opener=private) as stream:
-            _write(stream, data)
+            write_all(stream, data)
             if mtime is not None:
                 os.utime(stream.fileno(), (mtime, mtime))
         os.replace(temp, path)  # noqa: PTH105
@@ -148,7 +148,7 @@ def write_new(path: str, data: bytes) -> None:
     Raises like `write_atomic`, and then leaves no file.
     """
     with _delete_on_error(path), open(path, "wb", buffering=0, opener=private) as stream:
-        _write(stream, data)
+        write_all(stream, data)
 
 
 @contextmanager
@@ -162,7 +162,8 @@ def _delete_on_error(path: str) -> Iterator[None]:
         raise
 
 
-def _write(stream: FileIO, data: bytes) -> None:
+def write_all(stream: FileIO, data: bytes | memoryview) -> None:
+    """Write all of the data, also where the system writes less at once."""
     left = memoryview(data)
     while left:
         left = left[stream.write(left) :]

@@ -59,6 +59,13 @@ GREETING = "🎯 Task Manager initialized - Global task lists created"
 @click.option(
     "--name", "names", multiple=True, metavar="HOST", help="Additional host name of the server; repeatable."
 )
+@click.option(
+    "--api-prefix",
+    "api_prefixes",
+    multiple=True,
+    metavar="PATH",
+    help="Prefix of App Engine's API; repeatable.  [default: /app-engine/, /api/]",
+)
 @options.flag("--open", "opens", help="Open the web page in a browser.")
 @options.flag("--without-engine", help="Start even if no container engine is available.")
 @pass_context
@@ -88,11 +95,13 @@ def command(context: CliContext, /, logs: str | None, without_engine: bool, open
 
 
 def _options(environ: Mapping[str, str], **given: Any) -> ServerOptions:
+    from localrun.server.appengine.paths import DEFAULT_PREFIXES, read_prefix
     from localrun.server.config import ServerOptions
 
     token = given.pop("token") or environ.get("LOCALRUN_TOKEN") or None
     names = frozenset(name.lower() for name in given.pop("names"))
     folders = given.pop("bundles") or (Path.cwd(),)
+    given["api_prefixes"] = tuple(map(read_prefix, given["api_prefixes"])) or DEFAULT_PREFIXES
     made = ServerOptions(token=token, hosts=names, bundles=folders, **given)
     if not made.is_loopback and not token:
         raise UsageError(

@@ -95,7 +95,9 @@ class ServerState:
             home=home,
             logs=app.settings.logs,
         )
-        self.app_engine = AppEngine(app, self.request_log, self._supervised)
+        self.app_engine = AppEngine(
+            app, self.request_log, self._supervised, upload_limit=options.upload_limit
+        )
         self._lock = threading.Lock()
         self.is_started = False
         self._cache: dict[str, tuple[float, Any]] = {}  # the time of expiry and the value

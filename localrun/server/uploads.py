@@ -11,6 +11,7 @@ from starlette.requests import Request
 
 from localrun.copying import DiskLimit
 from localrun.errors import Cause, LocalrunError
+from localrun.fs import write_all
 
 _BUFFER = 1024**2  # bytes to collect before they are written
 
@@ -43,6 +44,4 @@ async def receive(request: Request, path: Path, disk_limit: float = 100.0) -> No
 
 def _write(stream: FileIO, data: bytes, limit: DiskLimit) -> None:
     limit.use(stream.fileno(), len(data))
-    left = memoryview(data)
-    while left:
-        left = left[stream.write(left) :]
+    write_all(stream, data)

@@ -12,12 +12,19 @@ from httpx2 import Response
 from starlette.testclient import TestClient
 
 from localrun.engines.fake import FakeContainer
+from localrun.server.appengine.deviations import DEVIATIONS
 from localrun.server.appengine.service import AppEngine
 from tests.support import bundles
 from tests.support.environment import DESCRIPTOR
 from tests.support.server_client import ServerEnvironment, serve_environment
 
 PREFIX = "/app-engine/v1"
+
+
+def assert_deviates(response: Response, row: str) -> None:
+    """Check that a response has the `Warning` header of a row of the table of deviations."""
+    expected = DEVIATIONS[row].app_engine.replace('"', '\\"')
+    assert f'299 localrun "App Engine {expected}"' in response.headers.get("warning", "")
 
 
 @dataclass

@@ -54,13 +54,14 @@ class AppStores:
         with self._lock:
             self._save([store for store in self._load() if store.id != store_id])
 
-    def make_default(self, store_id: str) -> None:
-        """Install tasks from this store from now on. Raises `AppEngineError` if there is none of this id."""
+    def make_default(self, store_id: str) -> bool:
+        """Install tasks from this store from now on; return whether there is one of this id."""
         with self._lock:
             stores = self._load()
-            if not any(store.id == store_id for store in stores):
-                raise AppEngineError(404, "APPE-internal-store", "store not found")
-            self._save([store.replace(is_default=store.id == store_id) for store in stores])
+            is_known = any(store.id == store_id for store in stores)
+            if is_known:
+                self._save([store.replace(is_default=store.id == store_id) for store in stores])
+        return is_known
 
     def default(self) -> AppStore | None:
         return next((store for store in self.all() if store.is_default), None)

@@ -41,13 +41,31 @@ _COMMON: tuple[Deviation, ...] = (
               "a body larger than the upload limit is refused (413)"),
 )
 
-_TASKS: tuple[Deviation, ...] = ()
+_TASKS: tuple[Deviation, ...] = (
+    Deviation("image_first", "bug",
+              "answers 500 to an invalid descriptor or a duplicate behind the image of a bundle, and deletes"
+              " the image of that name",
+              "the order of a bundle does not matter"),
+    Deviation("upload_details", "difference",
+              "sends no details with this refusal",
+              "the details list every problem of the bundle"),
+    Deviation("bundle_unusable", "difference",
+              "accepts this bundle, although no run of it can succeed",
+              "a bundle that localrun cannot run is refused (400)"),
+    Deviation("bundle_zip", "difference",
+              "has no such address; only its stores have it",
+              "localrun is a store, too: it serves its bundles"),
+)
 
 _PROVISIONS: tuple[Deviation, ...] = ()
 
 _RUNS: tuple[Deviation, ...] = ()
 
-_STORES: tuple[Deviation, ...] = ()
+_STORES: tuple[Deviation, ...] = (
+    Deviation("store_default", "bug",
+              "has no default store any more after a request for an unknown one",
+              "the default store is kept"),
+)
 # fmt: on
 
 DEVIATIONS: dict[str, Deviation] = {

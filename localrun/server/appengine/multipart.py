@@ -14,8 +14,8 @@ from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
+from localrun import fs
 from localrun.copying import DiskLimit
-from localrun.fs import wrap_os_errors
 from localrun.server.appengine.errors import SERVER_ERROR, AppEngineError, not_multipart, server_error
 
 _BUFFER = 1024**2  # bytes to collect before they are written
@@ -100,7 +100,7 @@ class _Writer:
         }
 
     def feed(self, parser: MultipartParser, data: bytes) -> None:
-        with wrap_os_errors(self._folder):
+        with fs.wrap_os_errors(self._folder):
             parser.write(data)
 
     def _on_header_end(self) -> None:
@@ -123,9 +123,7 @@ class _Writer:
         if self._stream is None:
             return
         self._limit.use(self._stream.fileno(), end - start)
-        left = memoryview(data)[start:end]
-        while left:
-            left = left[self._stream.write(left) :]
+        fs.write_all(self._stream, memoryview(data)[start:end])
 
     def _on_end(self) -> None:
         self.is_complete = True

@@ -24,7 +24,7 @@ def read_prefix(text: str) -> str:
 
     Raises `UsageError` if it is not a path, or one of localrun's own API.
     """
-    prefix = f"/{text.strip('/')}/".replace("//", "/")
+    prefix = f"/{text.strip('/')}/" if text.strip("/") else "/"
     if prefix.endswith(f"/{_VERSION}"):
         prefix = prefix.removesuffix(_VERSION)
     if not _PREFIX.fullmatch(prefix) or {".", ".."} & set(prefix.split("/")):

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, BinaryIO
 
 from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import Response
 
 from localrun.server.appengine.errors import AppEngineError
+from localrun.server.file_response import prepare_download
 from localrun.undecodable import encode_json
 
 OCTETS = "application/octet-stream"
@@ -23,8 +27,15 @@ def empty(status: int = 200) -> Response:
     return Response(status_code=status)
 
 
-def attachment(content: bytes, filename: str, media_type: str = OCTETS) -> Response:
-    return Response(content, headers=attachment_headers(filename), media_type=media_type)
+def send_file(request: Request, stream: BinaryIO, filename: str, media_type: str = OCTETS) -> Response:
+    """Return the response that sends an open file, or the range of it that the client asks for."""
+    headers = request.headers
+    try:
+        sent = prepare_download(stream, filename, headers.get("range"), headers.get("if-range"))
+    except HTTPException as error:
+        return Response(status_code=416, headers=error.headers)
+    changed = {**attachment_headers(filename), "Content-Type": media_type}
+    return replace(sent, headers={**sent.headers, **changed}).response()
 
 
 def attachment_headers(filename: str) -> dict[str, str]:

@@ -25,11 +25,16 @@ ASSIGNED_BY = "app-engine"
 class AppEngine:
     """What the routes of App Engine's API work with. Thread-safe; its methods block.
 
-    `supervised` is called with each task that was created.
+    `supervised` is called with each task that was created. Bundles have at most `upload_limit` bytes.
     """
 
     def __init__(
-        self, app: App, request_log: RequestLog, supervised: Callable[[ActiveTask], object] = lambda _: None
+        self,
+        app: App,
+        request_log: RequestLog,
+        supervised: Callable[[ActiveTask], object] = lambda _: None,
+        *,
+        upload_limit: int = 8 * 1024**3,
     ) -> None:
         folder = app.settings.home / "appengine"
         self.app = app
@@ -38,6 +43,7 @@ class AppEngine:
         self.tasks = UploadedTasks(folder / "tasks")
         self.runs = RunStore(folder / "runs")
         self.stores = AppStores(folder / "stores.json")
+        self.upload_limit = upload_limit
         self._supervised = supervised
 
     def start(self) -> None:

@@ -11,7 +11,8 @@ from starlette.responses import Response
 
 from localrun.server.appengine import responses
 from localrun.server.appengine.app_stores import AppStore
-from localrun.server.appengine.errors import unreadable_body
+from localrun.server.appengine.deviations import deviate
+from localrun.server.appengine.errors import AppEngineError, unreadable_body
 from localrun.server.appengine.routing import router as make_router
 from localrun.server.appengine.routing import service
 from localrun.server.appengine.service import check_id
@@ -52,7 +53,10 @@ async def remove_store(request: Request) -> Response:
 @router.put("/stores/{id}/default", summary="Set the default store")
 async def set_default(request: Request) -> Response:
     """Install tasks from this store."""
-    await run_sync(service(request).stores.make_default, check_id(request.path_params["id"]))
+    stores, store_id = service(request).stores, check_id(request.path_params["id"])
+    if not await run_sync(stores.make_default, store_id):
+        deviate(request.scope, "store_default")
+        raise AppEngineError(404, "APPE-internal-store", "store not found")
     return responses.empty()
 
 

@@ -10,12 +10,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from localrun import fs
-from localrun.server.appengine import objects, responses, upload
+from localrun.server.appengine import install, objects, responses, upload
+from localrun.server.appengine.deviations import deviate
 from localrun.server.appengine.errors import AppEngineError
 from localrun.server.appengine.multipart import first_file, receive_parts
 from localrun.server.appengine.routing import router as make_router
 from localrun.server.appengine.routing import service
-from localrun.server.appengine.uploaded_tasks import BUNDLE, DESCRIPTOR, UploadedTask
+from localrun.server.appengine.uploaded_tasks import BUNDLE, DESCRIPTOR, LOGO, UploadedTask
 
 router = make_router()
 
@@ -51,7 +52,7 @@ async def upload_task(request: Request) -> Response:
     with found.tasks.receiving() as folder:
         parts = await receive_parts(request, folder, disk_limit=found.app.settings.disk_stop, most=1)
         first_file(parts).path.rename(folder / BUNDLE)
-        task = await run_sync(upload.add, found, folder)
+        task = await run_sync(upload.add, found, folder, request.scope)
     return responses.json(objects.task_description(task))
 
 
@@ -80,17 +81,35 @@ async def list_outputs(request: Request) -> Response:
 async def get_descriptor(request: Request) -> Response:
     """Return the descriptor as it was uploaded."""
     task = await _task(request)
-    return responses.attachment(task.descriptor.source, DESCRIPTOR)
+    return responses.send_file(request, fs.open_regular(task.folder / DESCRIPTOR), DESCRIPTOR)
 
 
 @router.get(f"{_BY_NAME}/logo", summary="Download the logo of a task")
 async def get_logo(request: Request) -> Response:
     task = await _task(request)
     try:
-        content = await run_sync(fs.read_regular, task.logo)
+        logo = fs.open_regular(task.logo)
     except FileNotFoundError:
         raise AppEngineError(500, "APPE-internal-logo-not-found", "no logo found in storage") from None
-    return responses.attachment(content, "logo.png")
+    return responses.send_file(request, logo, LOGO)
+
+
+@router.get(f"{_BY_NAME}/bundle.zip", summary="Download the bundle of a task")
+async def get_bundle(request: Request) -> Response:
+    """Return the bundle as it was uploaded, so that another server can install it from here."""
+    deviate(request.scope, "bundle_zip")
+    task = await _task(request)
+    return responses.send_file(request, fs.open_regular(task.bundle), BUNDLE)
+
+
+@router.post(f"{_BY_NAME}/install", summary="Install a task from the default store")
+async def install_task(request: Request) -> Response:
+    """Download the bundle of a task from the default store, and upload it here."""
+    found, names = service(request), request.path_params
+    with found.tasks.receiving() as folder:
+        await run_sync(install.download, found, names["namespace"], names["version"], folder)
+        task = await run_sync(upload.add, found, folder, request.scope)
+    return responses.json(objects.task_description(task))
 
 
 @router.post(f"{_BY_ID}/runs", summary="Create a run")
