@@ -9,7 +9,7 @@ from __future__ import annotations
 import filecmp
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -58,8 +58,9 @@ class BundleEntry:
 class BundleStore:
     """The bundles and files below `roots`, and the uploaded bundles in the folder `uploads`.
 
-    `cache` is the folder for facts about bundles, `limit` the maximum size of an upload in bytes. Files in
-    the folders `home` and `logs`, and hidden files, cannot be named.
+    `others` returns further bundles, which can be referred to by `namespace:version`. `cache` is the folder
+    for facts about bundles, `limit` the maximum size of an upload in bytes. Files in the folders `home` and
+    `logs`, and hidden files, cannot be named.
     """
 
     def __init__(
@@ -71,10 +72,12 @@ class BundleStore:
         limit: int = 8 * 1024**3,
         home: Path | None = None,
         logs: Path | None = None,
+        others: Callable[[], Iterable[Path]] = tuple,
     ) -> None:
         self._folders = ServedFolders(roots, home, logs)
         self.roots = self._folders.roots
         self.uploads = uploads
+        self._others = others
         self._cache = cache
         self._limit = limit
         self._entries: dict[tuple[str, int, int], BundleEntry | None] = {}
@@ -124,14 +127,17 @@ class BundleStore:
         """Return how a request can refer to a bundle; None if it cannot."""
         if path.parent.resolve() == self.uploads.resolve() and path.suffix == ".zip":
             return unquote(path.stem)
+        if path in self._others():
+            entry = self._entry(path)  # an uploaded bundle of the same name precedes it
+            return entry.name if entry and self.find_bundle(entry.name) == path else None
         found = self._folders.find(str(path))
         return None if found is None else self.relative(found)
 
     def entries(self) -> Iterator[BundleEntry]:
         """Yield the available bundles, uploaded ones first."""
         uploads = _candidates(self.uploads, depth=1)
-        others = (path for root in self.roots for path in _candidates(root, depth=_MAX_DEPTH))
-        for path in chain(uploads, filter(self._folders.contains, others)):
+        served = (path for root in self.roots for path in _candidates(root, depth=_MAX_DEPTH))
+        for path in chain(uploads, self._others(), filter(self._folders.contains, served)):
             if entry := self._entry(path):
                 yield entry
 

@@ -94,6 +94,7 @@ class ServerState:
             limit=options.upload_limit,
             home=home,
             logs=app.settings.logs,
+            others=lambda: [task.bundle for task in self.app_engine.tasks.all()],
         )
         self.app_engine = AppEngine(
             app, self.request_log, self._supervised, upload_limit=options.upload_limit

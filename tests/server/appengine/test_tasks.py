@@ -414,3 +414,36 @@ def test_a_second_server_of_the_folder_sees_the_tasks(env: AppEngineEnvironment)
     assert [one.id for one in state.app_engine.tasks.all()] == [task["id"]]
     env.request("DELETE", TASK)
     assert state.app_engine.tasks.all() == []
+
+
+# -- the same tasks in localrun's own API --------------------------------------------------------------
+
+
+def test_an_uploaded_task_is_a_bundle_of_localruns_own_api(env: AppEngineEnvironment) -> None:
+    task = env.upload()
+    name = "com.example.add:1.0.0"
+
+    def references() -> list[str]:
+        return [one["reference"] for one in env.client.get("/bundle").json()["bundles"]]
+
+    assert name in references()
+    task_id = env.server.post({"bundle": name, "inputs": {"a": 3, "b": 4}})["task_id"]
+    assert env.server.wait(task_id)["outputs"] == {"sum": 7}
+    run = env.create_run(task)["id"]
+    env.service.manager.kill_task(run)
+    env.server.wait(run)
+    details = env.client.get(f"/task/{run}/view").json()
+    assert details["submission"]["bundle"] == name
+    env.request("DELETE", TASK)
+    assert name not in references()
+
+
+def test_a_bundle_of_the_same_name_in_localruns_own_api_is_another_one(
+    env: AppEngineEnvironment, tmp_path: Path
+) -> None:
+    env.upload()
+    path = bundle(tmp_path, descriptor=DESCRIPTOR + "# another")
+    assert env.client.post("/bundle", content=path.read_bytes()).status_code == 200
+    store = env.server.site.bundle_store
+    assert store.find_bundle("com.example.add:1.0.0").parent == store.uploads
+    assert store.reference(env.service.find_task("com.example.add", "1.0.0").bundle) is None
