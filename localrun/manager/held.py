@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from localrun import fs
 from localrun.manager.pending_inputs import PendingInputs
-from localrun.manager.submission import PreparedTask, provision
+from localrun.manager.submission import PreparedTask
 from localrun.masking.redaction import Redactor
 from localrun.task.active import ActiveTask
 from localrun.task.record import TaskRecord
@@ -45,28 +44,35 @@ class HeldTasks:
         task = self.get(task_id).task
         shown = Redactor().redact(task.masker.mask_json(dict(received)))
         changes = {"missing": list(missing), "received": shown}
-        if missing or task.record.state is not TaskState.CREATED:
+        if missing:
             task.update(**changes)
             task.save()
         else:
-            task.transition(TaskState.PROVISIONED, **changes)
+            _provision(task, **changes)
         return task.record
 
-    def start(self, task_id: str, given: Mapping[str, Any]) -> TaskRecord:
-        """Write the inputs of a task, which are values or paths of files by name, and start it.
+    def start(self, task_id: str, describe: Callable[[PreparedTask], Mapping[str, Any]]) -> TaskRecord:
+        """Start a provisioned task, whose inputs are in its folder.
 
-        Raises as `get` if it was started already. Raises `InputsError` or `AdmissionError`; it is still held
-        then.
+        `describe` returns the fields of the record for the inputs; the task is still held if it raises.
+        Raises as `get` if it was started already, and `AdmissionError`; it is still held then.
         """
         prepared = self.get(task_id)
         with prepared.guard:
-            self.get(task_id)  # another request may have started it
-            self._check(prepared.task)
-            inputs = prepared.task.workspace.inputs
-            with fs.wrap_os_errors(inputs):
-                for path in inputs.iterdir():  # of an attempt that failed
-                    fs.remove(path)
-            provision(prepared.task, prepared.descriptor, given, disk_limit=prepared.disk_limit)
+            task = self.get(task_id).task  # another request may have started it
+            changes = describe(prepared)
+            self._check(task)
+            plan = task.record.run_plan.replace(held=False)
+            _provision(task, **changes, missing=[], received={}, plan=plan)
             if self._pending.pop(task_id) is not None:
                 self._start(prepared)
-        return prepared.task.record
+        return task.record
+
+
+def _provision(task: ActiveTask, **changes: Any) -> None:
+    """Enter PROVISIONED, or stay in this state."""
+    if task.record.state is TaskState.CREATED:
+        task.transition(TaskState.PROVISIONED, **changes)
+    else:
+        task.update(**changes)
+        task.save()

@@ -200,10 +200,7 @@ def provision(
     *,
     disk_limit: float = 100.0,
 ) -> None:
-    """Write all inputs and enter PROVISIONED. Raises `InputsError` and changes nothing then.
-
-    A held task, which may have that state already, becomes one that runs.
-    """
+    """Write all inputs and enter PROVISIONED. Raises `InputsError` and changes nothing then."""
     plan = task.record.run_plan
     found = values.provision(
         descriptor,
@@ -219,19 +216,15 @@ def provision(
     for warning in (*warnings, *found.warnings):
         task.warn(warning)
     mounts = [(str(source), place) for source, place in found.mounts]
-    changes = {
-        "inputs": found.values,
-        "missing": [],
-        "received": {},
-        "regions": found.regions,
-        "crops": found.crops,
-        "plan": plan.replace(mounts=mounts, mount_states=found.states, held=False),
-    }
-    if task.record.state is TaskState.PROVISIONED:
-        task.update(**changes)
-        task.save()
-    else:
-        task.transition(TaskState.PROVISIONED, **changes)
+    task.transition(
+        TaskState.PROVISIONED,
+        inputs=found.values,
+        missing=[],
+        received={},
+        regions=found.regions,
+        crops=found.crops,
+        plan=plan.replace(mounts=mounts, mount_states=found.states),
+    )
 
 
 def _record(request: Request, bundle: Bundle, workspace: Workspace, plan: RunPlan) -> TaskRecord:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from localrun.engines.fake import FakeContainer
-from localrun.errors import InputsError, UsageError
+from localrun.errors import UsageError
+from localrun.manager.submission import PreparedTask
 from localrun.task.states import TaskState
 from tests.support.environment import Environment, make_environment
 
@@ -29,6 +31,21 @@ def held(env: Environment) -> str:
     return env.submit(held=True, detached=True).id
 
 
+def start(env: Environment, task_id: str, a: int = 3, b: int = 4) -> str:
+    """Write the inputs of a held task, and start it."""
+
+    def describe(prepared: PreparedTask) -> dict[str, Any]:
+        for name, value in (("a", a), ("b", b)):
+            (prepared.task.workspace.inputs / name).write_text(str(value))
+        return {"inputs": {"a": a, "b": b}}
+
+    return env.app.manager.held.start(task_id, describe).id
+
+
+def refuse(_: PreparedTask) -> dict[str, Any]:
+    raise ValueError("refused")
+
+
 def test_a_held_task_is_provisioned_once_nothing_is_missing_and_stays_so(env: Environment) -> None:
     task_id, tasks = held(env), env.app.manager.held
     assert tasks.get(task_id).task.record.state is TaskState.CREATED
@@ -45,26 +62,27 @@ def test_a_held_task_starts_on_request_with_the_inputs_of_the_request(
     task_id, tasks = held(env), env.app.manager.held
     if is_provisioned:
         tasks.note(task_id, [], {"a": 1, "b": 1})
-    tasks.start(task_id, {"a": 3, "b": 4})
+    start(env, task_id)
     record = env.app.manager.wait_for(task_id, 30)
     assert record is not None
     assert (record.state, record.outputs, record.missing) == (TaskState.FINISHED, {"sum": 7}, [])
+    assert (record.inputs, record.received) == ({"a": 3, "b": 4}, {})
     assert not record.run_plan.held
 
 
 def test_a_held_task_that_was_started_is_not_held(env: Environment) -> None:
     task_id, tasks = held(env), env.app.manager.held
-    tasks.start(task_id, {"a": 3, "b": 4})
-    for call in (tasks.get, lambda one: tasks.start(one, {}), lambda one: tasks.note(one, [], {})):
+    start(env, task_id)
+    for call in (tasks.get, lambda one: tasks.start(one, refuse), lambda one: tasks.note(one, [], {})):
         with pytest.raises(UsageError, match="was started already"):
             call(task_id)
 
 
-def test_a_held_task_with_invalid_inputs_can_be_started_again(env: Environment) -> None:
+def test_a_held_task_whose_start_is_refused_can_be_started_again(env: Environment) -> None:
     task_id, tasks = held(env), env.app.manager.held
-    with pytest.raises(InputsError):
-        tasks.start(task_id, {"a": "x", "b": 4})
-    assert tasks.start(task_id, {"a": 3, "b": 4}).id == task_id
+    with pytest.raises(ValueError, match="refused"):
+        tasks.start(task_id, refuse)
+    assert start(env, task_id) == task_id
     record = env.app.manager.wait_for(task_id, 30)
     assert record is not None
     assert record.outputs == {"sum": 7}
@@ -96,7 +114,7 @@ def test_a_held_task_survives_its_process(tmp_path: Path, is_provisioned: bool) 
         found = env.app.manager.held.get(task_id).task.record
         assert before is not None
         assert (found.state, found.received) == (before.state, before.received)
-        env.app.manager.held.start(task_id, {"a": 3, "b": 4})
+        start(env, task_id)
         record = env.app.manager.wait_for(task_id, 30)
         assert record is not None
         assert record.outputs == {"sum": 7}
