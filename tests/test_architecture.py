@@ -361,4 +361,4 @@ def test_every_bug_of_a_task_and_of_a_command_is_caught_in_one_place_only(
         if isinstance(node, ast.ExceptHandler)
         and (node.type is None or (isinstance(node.type, ast.Name) and node.type.id == "Exception"))
     )
-    assert broad == {"runner.runner": 1, "cli.entry": 1}
+    assert broad == {"task.outcome": 1, "cli.entry": 1}

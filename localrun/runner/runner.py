@@ -19,7 +19,7 @@ from localrun.copying import DiskLimit
 from localrun.descriptor import Descriptor
 from localrun.engines.base import AttachedLog, ContainerSpec, Engine, EngineImage, Handle
 from localrun.engines.labels import OWN_REPOSITORIES
-from localrun.errors import EngineError, LocalrunError, MountUnavailable
+from localrun.errors import EngineError, MountUnavailable
 from localrun.masking import store
 from localrun.platforms import profiles
 from localrun.runner import container_spec
@@ -31,7 +31,7 @@ from localrun.settings import Settings
 from localrun.task.active import ActiveTask
 from localrun.task.bind_mounts import check_visible
 from localrun.task.input_folder import prepare_attempt
-from localrun.task.outcome import Outcome, internal_error_outcome
+from localrun.task.outcome import Outcome, conclude
 from localrun.task.process import current_process, is_of_earlier_boot
 from localrun.task.states import StepName, TaskState
 from localrun.task.store import TaskStore
@@ -86,12 +86,9 @@ class Runner:
 
     def run(self, task: ActiveTask, body: Callable[[], Outcome], clean_up: Callable[[], None]) -> None:
         """Call `body`, save the outcome, clean up, and move the task to its final state. Never raises."""
-        try:
-            outcome = body()
-        except LocalrunError as error:
-            outcome = Outcome.from_error(error)
-        except Exception as error:  # noqa: BLE001 - even a bug of localrun must end the task
-            outcome = internal_error_outcome(task, error)
+        outcome = conclude(task, body)
+        if task.replacement is not None:
+            outcome = conclude(task, task.replacement)
         if task.adopt_end():
             clean_up()
             return

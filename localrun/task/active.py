@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from localrun.errors import Cause, LocalrunError, TaskKilled
 from localrun.masking import store
@@ -16,6 +16,9 @@ from localrun.task.events import KINDS, Event, Listener
 from localrun.task.record import StepRecord, TaskRecord
 from localrun.task.states import StepName, TaskState
 from localrun.task.workspace import Workspace
+
+if TYPE_CHECKING:
+    from localrun.task.outcome import Outcome
 
 _EVENTS = threading.Lock()
 _CLOCK_ERROR = 0.2  # seconds by which the times of the engine and of this machine may differ
@@ -64,6 +67,8 @@ class ActiveTask:
         self._has_taken = False
         self._ended = _Flag()
         self.is_saved = False  # whether the record on disk is up to date
+        # returns the outcome after a stop on request that replaces the end of the container
+        self.replacement: Callable[[], Outcome] | None = None
 
     @property
     def id(self) -> str:

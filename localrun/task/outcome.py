@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -33,6 +34,16 @@ class Outcome(msgspec.Struct, frozen=True):
     def with_changes(self, changes: dict[str, Any]) -> Outcome:
         """Return the outcome with further changes; its own changes win."""
         return Outcome(self.state, {**changes, **self.changes})
+
+
+def conclude(task: ActiveTask, body: Callable[[], Outcome]) -> Outcome:
+    """Return the outcome that `body` returns, or that of the error which it raises."""
+    try:
+        return body()
+    except LocalrunError as error:
+        return Outcome.from_error(error)
+    except Exception as error:  # noqa: BLE001 - even a bug of localrun must end the task
+        return internal_error_outcome(task, error)
 
 
 def internal_error_outcome(task: ActiveTask, error: Exception) -> Outcome:
