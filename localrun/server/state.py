@@ -97,7 +97,11 @@ class ServerState:
             others=lambda: [task.bundle for task in self.app_engine.tasks.all()],
         )
         self.app_engine = AppEngine(
-            app, self.request_log, self._supervised, upload_limit=options.upload_limit
+            app,
+            self.request_log,
+            self.bundle_store.find_file,
+            self._supervised,
+            upload_limit=options.upload_limit,
         )
         self._lock = threading.Lock()
         self.is_started = False

@@ -65,6 +65,15 @@ class AppEngineEnvironment:
         assert response.status_code == 200, response.text
         return response.json()
 
+    def start_run(self, run_id: str, **inputs: Any) -> None:
+        """Provision the inputs of a run, and start it."""
+        for name, value in inputs.items():
+            body = {"parameterName": name, "value": value}
+            response = self.request("PUT", f"task-runs/{run_id}/input-provisions/{name}", json=body)
+            assert response.status_code == 200, response.text
+        response = self.request("POST", f"task-runs/{run_id}/state-actions", json={"desired": "RUNNING"})
+        assert response.status_code == 200, response.text
+
 
 @contextmanager
 def serve_app_engine(

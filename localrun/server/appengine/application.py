@@ -11,12 +11,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from localrun._version import __version__
 from localrun.server.appengine import deviations, paths
-from localrun.server.appengine.routes import health, stores, tasks
+from localrun.server.appengine.routes import health, provisions, run_files, runs, stores, tasks
 from localrun.server.appengine.routing import ORIGINAL_PATH, add_error_handlers
 from localrun.server.appengine.service import AppEngine
 from localrun.server.methods import MethodsMiddleware
 
-_ROUTES = (health, stores, tasks)
+_ROUTES = (health, stores, tasks, provisions, run_files, runs)
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from localrun import fs
 from localrun.manager.request import Request
+from localrun.server import temp_folders
 from localrun.server.appengine.app_stores import AppStores
 from localrun.server.appengine.errors import invalid_number, run_not_found, task_not_found
 from localrun.server.appengine.objects import state_name
@@ -20,23 +24,27 @@ if TYPE_CHECKING:
     from localrun.app import App
 
 ASSIGNED_BY = "app-engine"
+_FORM = "form"
 
 
 class AppEngine:
     """What the routes of App Engine's API work with. Thread-safe; its methods block.
 
-    `supervised` is called with each task that was created. Bundles have at most `upload_limit` bytes.
+    `find_file` returns a file that clients may name, or raises `InputsError`. `supervised` is called with
+    each task that was created. Bundles have at most `upload_limit` bytes.
     """
 
     def __init__(
         self,
         app: App,
         request_log: RequestLog,
+        find_file: Callable[[str], Path],
         supervised: Callable[[ActiveTask], object] = lambda _: None,
         *,
         upload_limit: int = 8 * 1024**3,
     ) -> None:
         folder = app.settings.home / "appengine"
+        self._incoming = folder / "incoming"
         self.app = app
         self.manager = app.manager
         self.request_log = request_log
@@ -44,11 +52,14 @@ class AppEngine:
         self.runs = RunStore(folder / "runs")
         self.stores = AppStores(folder / "stores.json")
         self.upload_limit = upload_limit
+        self.find_file = find_file
         self._supervised = supervised
 
     def start(self) -> None:
         """Finish what processes that died have left: partial uploads, and deletions."""
         self.tasks.start()
+        if self._incoming.is_dir():
+            temp_folders.remove_abandoned(self._incoming, _FORM)
         known = {task.id for task in self.tasks.all()}
         for run in self.runs.all():
             if run.task_id not in known:
@@ -58,6 +69,14 @@ class AppEngine:
                 self._remove_task_of(run)
             elif self.find_record(run) is None:  # it was never created, or was deleted with `localrun rm`
                 self.runs.remove(run)
+
+    @contextmanager
+    def receiving(self) -> Iterator[Path]:
+        """Yield a folder for the files of a form, which is deleted afterwards."""
+        with fs.wrap_os_errors(self._incoming):
+            self._incoming.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with temp_folders.locked(self._incoming, _FORM) as folder:
+            yield folder
 
     # -- tasks -----------------------------------------------------------------------------------
 

@@ -350,8 +350,8 @@ def test_a_run_whose_task_was_removed_here_is_not_listed(env: AppEngineEnvironme
 def test_a_task_is_deleted_with_its_runs(env: AppEngineEnvironment) -> None:
     task, kept = env.upload(), env.upload(DESCRIPTOR.replace("1.0.0", "2.0.0"))
     runs = [env.create_run(task)["id"] for _ in range(2)]
-    finished = env.service.manager.held.start(runs[0], {"a": 1, "b": 2}).id
-    env.service.manager.wait_for(finished, 30)
+    env.start_run(runs[0], a=1, b=2)
+    env.service.manager.wait_for(runs[0], 30)
     other = env.create_run(kept)
     response = env.request("DELETE", TASK)
     assert (response.status_code, response.content) == (200, b"")
@@ -386,7 +386,7 @@ def test_tasks_and_runs_survive_a_restart(tmp_path: Path) -> None:
         assert found == before
         assert [one["state"] for one in found] == ["CREATED", "PROVISIONED", "FINISHED"]
         for run in (created, provisioned):
-            env.service.manager.held.start(run, {"a": 3, "b": 4})
+            env.start_run(run, a=3, b=4)
             record = env.service.manager.wait_for(run, 30)
             assert record is not None
             assert record.outputs == {"sum": 7}
