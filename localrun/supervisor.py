@@ -64,6 +64,14 @@ class Supervisor:
             truncate_log()
         self._remove_containers()
 
+    def wait_for_signals(self) -> None:
+        """Look for new tasks at each SIGCONT; see `supervision.wake`.
+
+        The signal must be blocked: a handler in the main thread must not set what that thread waits for.
+        """
+        while signal.sigwait({signal.SIGCONT}):
+            self._wake.set()
+
     def _on_event(self, event: Event) -> None:
         state = event.data.get("state") if event.kind == "state" else None
         if state is not None and TaskState(state).is_final:
@@ -173,9 +181,12 @@ def main(arguments: Sequence[str]) -> None:
     os.set_inheritable(descriptor, False)
     signal.signal(signal.SIGTERM, _on_sigterm)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCONT})
     write_pid(descriptor)
     truncate_log()
-    Supervisor(App(decode_settings(arguments[1])), descriptor).run()
+    supervisor = Supervisor(App(decode_settings(arguments[1])), descriptor)
+    threading.Thread(target=supervisor.wait_for_signals, name="signals", daemon=True).start()
+    supervisor.run()
     _exit()
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -146,6 +147,22 @@ def test_it_ends_and_removes_its_containers_when_its_folder_is_deleted(
         app.close()
 
 
+def test_a_signal_wakes_it_and_harms_no_other_process(tmp_path: Path) -> None:
+    supervision.wake(tmp_path)
+    assert not (tmp_path / supervision.LOCK).exists()
+    code = "import sys; print(1, flush=True); sys.stdin.read(); print(2)"
+    program = [sys.executable, "-c", code]
+    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        descriptor = supervision.acquire(tmp_path)
+        assert descriptor is not None
+        os.pwrite(descriptor, b"%d" % process.pid, 0)
+        supervision.wake(tmp_path)
+        os.close(descriptor)
+        assert process.communicate("")[0] == "2\n"
+
+
 def test_there_is_none_for_an_engine_that_only_this_process_can_reach(tmp_path: Path) -> None:
     with make_environment(tmp_path, add) as env:
         assert env.app.supervise() is False
@@ -190,6 +207,21 @@ def test_a_task_that_ends_in_time_after_its_script_died_is_finished(folder: Fold
     assert (record.state, record.exit_code, record.outputs) == (TaskState.FINISHED, 0, {"sum": 7})
     until(lambda: supervision.running_pid(folder.home) is None)  # gone when idle
     assert "resumed task" in (folder.home / supervision.LOG).read_text()
+
+
+@pytest.mark.docker
+def test_it_runs_the_tasks_of_detached_commands(folder: Folder) -> None:
+    ids = []
+    for _ in range(2):  # a supervisor runs already when the second task is submitted
+        with folder.start("echo 7 > /outputs/sum", "-d") as process:
+            printed, errors = process.communicate()
+        assert (process.returncode, errors) == (0, "")
+        ids.append(printed.strip())
+    for task_id in ids:
+        record = folder.ended(task_id)
+        assert record.state is TaskState.FINISHED
+        assert record.owner is not None
+        assert record.owner.pid != process.pid
 
 
 @pytest.mark.docker

@@ -92,7 +92,8 @@ def _parameters(ctx: click.Context) -> dict[str, Parameter]:
     found = ctx.params.get(argument or "") or next(iter(ctx.args), None)
     if not found:
         return {}
-    if argument == "task_id":
+    found = found[0] if isinstance(found, tuple) else found
+    if argument in ("task_id", "task_ids"):
         from localrun import descriptor
         from localrun.task.lookup import find
 

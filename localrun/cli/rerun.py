@@ -10,7 +10,10 @@ import click
 
 from localrun.cli import options
 from localrun.cli.context import CliContext, pass_context
+from localrun.cli.detach import submit_and_wait, submit_detached
 from localrun.cli.run import Choices, run_in_foreground, with_run_options
+from localrun.console.streams import print_err
+from localrun.errors import UsageError
 from localrun.task.record import short_id
 
 if TYPE_CHECKING:
@@ -21,17 +24,40 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@options.task_id
+@click.argument("task_ids", metavar="[ID...]", nargs=-1, shell_complete=options.complete_task)
+@options.flag("--failed", help="Run all failed tasks again that were not run again since.")
 @with_run_options
 @options.flag("--same-image", help="Use the original image and descriptor.")
 @pass_context
-def command(context: CliContext, /, task_id: str, same_image: bool, **given: Any) -> int:
+def command(
+    context: CliContext, /, task_ids: tuple[str, ...], failed: bool, same_image: bool, **given: Any
+) -> int:
     """Run the task ID again, with the inputs and options given here in place of the original ones.
 
     The bundle is used as it is now, and changes since the original run are reported. Limits that came from
     the descriptor are read again. If the bundle no longer exists, the original image and descriptor are used.
+
+    Multiple tasks, also those of --failed, run in parallel and outlive the command, as with `localrun wait`.
     """
-    return run_in_foreground(context, _RerunSource(task_id, same_image=same_image), Choices.of(given))
+    if bool(task_ids) == failed:
+        raise UsageError("expected either task IDs or --failed", remedy="`localrun list` shows the IDs")
+    choices = Choices.of(given)
+    named = _failed_tasks(context) if failed else tuple(dict.fromkeys(task_ids))
+    sources = [_RerunSource(task_id, same_image=same_image) for task_id in named]
+    if len(task_ids) == 1:
+        return run_in_foreground(context, sources[0], choices)
+    if not sources and not choices.quiet:
+        print_err("no failed tasks to run again")
+    if choices.detach:
+        return submit_detached(context, sources, choices)
+    return submit_and_wait(context, sources, choices)
+
+
+def _failed_tasks(context: CliContext) -> tuple[str, ...]:
+    from localrun.manager.rerun import failed_tasks
+
+    with context.app() as app:
+        return tuple(record.id for record in failed_tasks(app.tasks()))
 
 
 class _RerunSource:
@@ -44,8 +70,7 @@ class _RerunSource:
         self._before: tuple[TaskRecord, Workspace] | None = None
 
     def request(self, app: App, choices: Choices, notify: Callable[[str], None]) -> Request:
-        from localrun.manager.inputs import override
-        from localrun.manager.rerun import request_from
+        from localrun.manager.rerun import request_from, with_changes
 
         workspace, record = app.find(self._task_id)
         self._before = (record, workspace)
@@ -62,11 +87,8 @@ class _RerunSource:
             image=choices.options.get("image"),
             same_image=self._same_image,
         )
-        options = {"agree": None if "replicas" in choices.options else found.agree} | choices.options
-        for name in ("build_args", "build_contexts", "metadata"):
-            options[name] = getattr(found, name) | choices.options[name]
-        inputs = override(found.values, given)
-        return found.replace(values=inputs, assignments=choices.assignments, **named, **options)
+        changed = with_changes(found, choices.options, given)
+        return changed.replace(assignments=choices.assignments, **named)
 
     def notes(self, record: TaskRecord) -> Iterator[str]:
         from localrun.manager.rerun import changed_since

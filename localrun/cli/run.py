@@ -46,6 +46,7 @@ class Choices:
     extensions: bool
     as_json: bool
     quiet: bool
+    detach: bool
     options: dict[str, Any]
 
     @classmethod
@@ -148,6 +149,7 @@ with_run_options = options.combine(
         "--agree", type=options.COUNT, help="Replicas that must give the same result.  [default: all]"
     ),
     with_metadata,
+    options.flag("-d", "--detach", help="Submit the task, print its ID and return."),
     options.as_json,
     options.quiet,
 )
@@ -169,7 +171,11 @@ def command(context: CliContext, /, bundle: str, **given: Any) -> int:
 
 
 def run_in_foreground(context: CliContext, source: TaskSource, choices: Choices) -> int:
-    """Run a task in the foreground and return the exit code."""
+    """Run a task in the foreground, or submit it with --detach, and return the exit code."""
+    if choices.detach:
+        from localrun.cli.detach import submit_detached
+
+        return submit_detached(context, [source], choices)
     with SignalHandler() as signals:
         try:
             return _ForegroundRun(context, source, choices, signals).execute()

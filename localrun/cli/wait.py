@@ -59,14 +59,32 @@ def command(
         tasks = _tasks(app, named)
         if not tasks and not quiet:
             print_err("no active tasks in this folder")
-        waiting = _Waiting(context, app, signals, tasks, quiet=quiet)
-        context.on_imported()
-        code = waiting.wait(timeout)
-        if as_json:
-            waiting.print_json(one=len(task_ids) == 1)
-        else:
-            waiting.print()
-        return waiting.report_ends() if code is None else code
+        as_list = len(task_ids) != 1
+        return wait_for_tasks(
+            context, app, signals, tasks, timeout, quiet=quiet, as_json=as_json, as_list=as_list
+        )
+
+
+def wait_for_tasks(
+    context: CliContext,
+    app: App,
+    signals: SignalHandler,
+    tasks: list[Task],
+    timeout: float | None = None,
+    *,
+    quiet: bool,
+    as_json: bool,
+    as_list: bool,
+) -> int:
+    """Wait for tasks, print their results, and return the worst exit code. `as_list` is for JSON."""
+    waiting = _Waiting(context, app, signals, tasks, quiet=quiet)
+    context.on_imported()
+    code = waiting.wait(timeout)
+    if as_json:
+        waiting.print_json(one=not as_list)
+    else:
+        waiting.print()
+    return waiting.report_ends() if code is None else code
 
 
 def _tasks(app: App, task_ids: Sequence[str]) -> list[Task]:

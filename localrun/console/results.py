@@ -30,7 +30,7 @@ KEYS = (
     *("inputs", "outputs", "problems", "warnings", "steps", "timings", "usage", "folder"),
 )
 _WHOLE, _SHOWN = 30, 10  # items of an array that a table shows whole, and of a longer one
-_OPTIONAL = ("regions", "crops", "replica", "replication", "platform", "gpu_devices", "metadata")
+_OPTIONAL = ("regions", "crops", "replica", "replication", "platform", "gpu_devices", "metadata", "rerun_of")
 
 
 def as_fields(record: TaskRecord) -> Fields:

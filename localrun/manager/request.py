@@ -45,6 +45,7 @@ class Request(RunOptions, frozen=True):
     downloads: Mapping[str, tuple[str, str]] = msgspec.field(default_factory=dict)
     warnings: Sequence[str] = ()
     assigned_by: str = ""
+    rerun_of: str = ""
     metadata: Mapping[str, Any] = msgspec.field(default_factory=dict)
     submitted: Mapping[str, Any] | None = None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,11 @@ from localrun import descriptor, fs
 from localrun.descriptor import Descriptor
 from localrun.descriptor.types import Array, DataType, File, Geometry, Image
 from localrun.errors import BundleError, DescriptorError, InputsError, Problem, UsageError
+from localrun.manager.inputs import override
 from localrun.manager.request import Request
 from localrun.task import metadata
 from localrun.task.record import BUILD_OPTIONS, StoredOptions, TaskRecord
+from localrun.task.states import TaskState
 from localrun.task.workspace import Workspace
 
 Notify = Callable[[str], None]
@@ -62,8 +64,28 @@ def request_from(
             **origin,
             "values": values,
             "metadata": metadata.load(workspace),
+            "rerun_of": record.id,
         }
     )
+
+
+def with_changes(found: Request, options: Mapping[str, Any], values: Mapping[str, Any]) -> Request:
+    """Return a request with other options and inputs. Build arguments and metadata are replaced by key."""
+    changes = {"agree": None if "replicas" in options else found.agree, **options}
+    for name in ("build_args", "build_contexts", "metadata"):
+        changes[name] = {**getattr(found, name), **changes.get(name, {})}
+    return found.replace(values=override(found.values, values), **changes)
+
+
+def failed_tasks(records: Iterable[TaskRecord]) -> list[TaskRecord]:
+    """Return the tasks that failed and were not run again since, oldest first. `records` are newest first."""
+    repeated: set[str] = set()
+    found = []
+    for record in records:
+        repeated.add(record.rerun_of)
+        if record.state is TaskState.FAILED and record.kind != "manual" and record.id not in repeated:
+            found.append(record)
+    return found[::-1]
 
 
 def _limits(record: TaskRecord, described: Descriptor) -> dict[str, Any]:

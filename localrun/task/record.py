@@ -277,7 +277,17 @@ class Crop(Frozen, frozen=True, kw_only=True):
     image_size: tuple[int, int]
 
 
-_ADDED = ("missing", "received", "regions", "crops", "engine", "platform", "gpu_devices", "unenforced")
+_ADDED = (
+    "missing",
+    "received",
+    "regions",
+    "crops",
+    "engine",
+    "platform",
+    "gpu_devices",
+    "unenforced",
+    "rerun_of",
+)
 
 
 class TaskRecord(Frozen, frozen=True, kw_only=True, rename={"final_state": "ending"}):
@@ -331,6 +341,7 @@ class TaskRecord(Frozen, frozen=True, kw_only=True, rename={"final_state": "endi
     plan: RunPlan | None = None
     replica: Replica | None = None
     replication: Replication | None = None
+    rerun_of: str = ""
     assigned_by: str = ""
     submitted: dict[str, Any] | None = None
     result: dict[str, Any] | None = None

@@ -53,6 +53,16 @@ def running_pid(home: Path) -> int | None:
         return 0
 
 
+def wake(home: Path) -> None:
+    """Let the running supervisor look for new tasks now.
+
+    Does nothing if there is none: SIGCONT is harmless to any process that does not handle it.
+    """
+    if pid := running_pid(home):
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGCONT)
+
+
 def stop(home: Path, timeout: float = 10.0) -> bool:
     """Stop the supervisor and return whether none runs any more. Its tasks can be resumed then."""
     deadline = time.monotonic() + timeout

@@ -12,8 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from localrun.errors import UsageError
-from localrun.manager.inputs import override
-from localrun.manager.rerun import request_from
+from localrun.manager.rerun import request_from, with_changes
 from localrun.report.details.rows import read_descriptor
 from localrun.report.details.timeline import usage_samples
 from localrun.report.details.view import task_view
@@ -129,17 +128,9 @@ def _rerun(state: ServerState, task_id: str, found: models.Rerun) -> TaskRecord:
         has_image=lambda image: state.app.engine.find_image(image) is not None,
     )
     assigned_by = found.assigned_by or before.assigned_by
-    values = override(made.values, found.inputs)
+    changed = with_changes(made, {"metadata": found.metadata}, found.inputs)
     find_file = state.bundle_store.find_file
-    return state.submit(
-        made.replace(
-            values=values,
-            find_file=find_file,
-            detached=True,
-            assigned_by=assigned_by,
-            metadata={**made.metadata, **found.metadata},
-        )
-    ).record
+    return state.submit(changed.replace(find_file=find_file, detached=True, assigned_by=assigned_by)).record
 
 
 @router.delete(
