@@ -19,11 +19,11 @@ function fields(schema) {
   const one = resolved(schema);
   const rows = Object.entries(one.properties || {}).map(([name, inner]) => [
     make("code", {}, name),
-    (one.required || []).includes(name) ? "required" : "",
+    (one.required || []).includes(name) ? "yes" : "no",
     kind(inner),
     prose(inner.description),
   ]);
-  return rows.length ? [make("p", { class: "muted" }, named(schema)), table(["key", "", "type", "description"], rows)] : [];
+  return rows.length ? [make("p", { class: "muted" }, named(schema)), table(["key", "required", "type", "description"], rows)] : [];
 }
 
 function body(operation) {

@@ -16,7 +16,7 @@ export function table(heads, rows) {
   const cells = (tag, row, more = {}) => row.map((one) => make(tag, more, ...[one].flat()));
   return make(
     "div",
-    { class: "scroll" },
+    { class: "scroll", tabindex: "0" }, // to scroll it with the keyboard
     make(
       "table",
       {},
