@@ -16,7 +16,7 @@ import anyio.to_thread
 from localrun.report.images.task_files import FoundFile, Identity
 from localrun.values.rasters import display
 from localrun.values.rasters.display import Level, ValueRange
-from localrun.values.rasters.raster import MAX_DECODED, Area, Raster, Size
+from localrun.values.rasters.raster import MAX_DECODED, Area, Part, Raster, Size
 
 _THREADS = 2  # that decode images at the same time
 _MAX_IMAGES = 16
@@ -28,8 +28,9 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What to render: an area of an image, its size in the view, and the range of values to show."""
+    """What to render: an area of a part of an image, its size in the view, and the values to show."""
 
+    part: Part
     area: Area
     size: Size
     shown: ValueRange | None
@@ -54,7 +55,7 @@ class ImageCache:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._images: OrderedDict[Identity, OpenImage] = OrderedDict()
+        self._images: OrderedDict[tuple[Identity, Part], OpenImage] = OrderedDict()
         self._views: OrderedDict[str, tuple[bytes, str]] = OrderedDict()
         self._limiter: anyio.CapacityLimiter | None = None
         self.is_purged = False  # whether a search for idle images is scheduled
@@ -65,20 +66,20 @@ class ImageCache:
             self._limiter = anyio.CapacityLimiter(_THREADS)
         return await anyio.to_thread.run_sync(function, limiter=self._limiter)
 
-    def open(self, found: FoundFile) -> OpenImage:
+    def open(self, found: FoundFile, part: Part) -> OpenImage:
         """Return an open image. Raises `UnreadableImage`."""
-        now = time.monotonic()
+        now, key = time.monotonic(), (found.identity, part)
         with self._lock:
             self._evict(now)
-            known = self._images.get(found.identity)
+            known = self._images.get(key)
             if known is not None:
                 known.used = now
-                self._images.move_to_end(found.identity)
+                self._images.move_to_end(key)
                 return known
-        raster = found.open_raster()
+        raster = found.open_raster(part)
         opened = OpenImage(raster, display.levels_of(raster), display.find_range(raster), now)
         with self._lock:
-            self._images[found.identity] = opened
+            self._images[key] = opened
             self._evict(now)
         return opened
 
@@ -89,7 +90,7 @@ class ImageCache:
             if key in self._views:
                 self._views.move_to_end(key)
                 return self._views[key]
-        raster = self.open(found).raster
+        raster = self.open(found, view.part).raster
         rendered = display.render(raster, view.area, view.size, view.shown)
         encoded = display.encode(rendered, is_lossy=raster.is_lossy)
         with self._lock:
@@ -106,8 +107,8 @@ class ImageCache:
 
     def _evict(self, now: float) -> None:
         """Close images that are not in use, and the ones used longest ago if all need too much memory."""
-        for identity in [key for key, one in self._images.items() if now - one.used > _MAX_IDLE]:
-            del self._images[identity]
+        for key in [key for key, one in self._images.items() if now - one.used > _MAX_IDLE]:
+            del self._images[key]
         while len(self._images) > _MAX_IMAGES or (len(self._images) > 1 and self._kept() > MAX_DECODED):
             self._images.popitem(last=False)
 

@@ -131,6 +131,22 @@ def test_16_bits_are_shown_with_their_range_or_one_that_is_asked_for(tmp_path: P
     assert [int(asked[row, 0]) for row in (0, 7, 15)] == [255, 0, 0]
 
 
+def test_the_frames_and_channels_of_an_image_are_shown(tmp_path: Path) -> None:
+    pages = [gradient(60, 50), 255 - gradient(60, 50)]
+    with ended_task(tmp_path, tiff_bytes(pages)) as (env, path):
+        mask = f"{path}/outputs/mask"
+        found = env.client.get(f"{mask}/image?frame=1&channel=2").json()
+        tile = pixels_of(env.client.get(f"{mask}/tile?level=0&x=0&y=0&frame=1"))
+        channel = pixels_of(env.client.get(f"{mask}/preview?frame=1&channel=2"))
+        missing = env.client.get(f"{mask}/preview?frame=2")
+        invalid = env.client.get(f"{mask}/image?frame=-1")
+    assert (found["frames"], found["channels"], found["color"]) == (2, 3, "gray")
+    assert (tile == pages[1]).all()
+    assert (channel == pages[1][..., 2]).all()
+    assert (missing.status_code, missing.json()["detail"]) == (404, "The image has no frame 2, only 2")
+    assert invalid.status_code == 422
+
+
 def test_dicom_files_and_slides_are_shown(tmp_path: Path) -> None:
     def write_slide(mask: Path) -> None:
         save_slide(mask, gradient())

@@ -14,7 +14,7 @@ from localrun.platforms import profiles
 from localrun.task.record import TaskRecord
 from localrun.task.workspace import Workspace
 from localrun.values.rasters import opening
-from localrun.values.rasters.raster import Raster, UnreadableImage
+from localrun.values.rasters.raster import FIRST, Part, Raster, UnreadableImage
 from localrun.values.untrusted import TreeEntry, UnsafePath, UntrustedDir
 
 SECTIONS = ("inputs", "outputs", "crops")
@@ -36,12 +36,12 @@ class FoundFile:
     opener: Opener | None = None
     members: list[tuple[str, Opener]] = field(default_factory=list)
 
-    def open_raster(self) -> Raster:
+    def open_raster(self, part: Part = FIRST) -> Raster:
         """Open an image. Raises `UnreadableImage`."""
         try:
             if self.opener is None:
-                return opening.open_folder(self.members)
-            return opening.open_file(self.opener)
+                return opening.open_folder(self.members, part)
+            return opening.open_file(self.opener, part)
         except (OSError, UnsafePath) as error:
             raise UnreadableImage(f"cannot read the file: {error}") from error
 

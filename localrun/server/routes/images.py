@@ -27,7 +27,7 @@ from localrun.server.state import ServerState, get_state
 from localrun.task.record import TaskRecord
 from localrun.values.rasters import display
 from localrun.values.rasters.display import TILE, ValueRange
-from localrun.values.rasters.raster import Area, Raster, UnreadableImage
+from localrun.values.rasters.raster import Area, NoSuchPart, Part, Raster, UnreadableImage
 from localrun.values.untrusted import UnsafePath
 
 router = APIRouter(route_class=StrictRoute, tags=["images"])
@@ -44,10 +44,21 @@ Name = Annotated[
 ]
 
 
-class Shown(BaseModel):
-    """The values to show as black and white, instead of those that the image suggests."""
+class PartQuery(BaseModel):
+    """The frame or page of an image, and one of its channels instead of the colors. Both count from 0."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    frame: Annotated[int, Query(ge=0, le=1_000_000)] = 0
+    channel: Annotated[int | None, Query(ge=0, le=10_000)] = None
+
+    @property
+    def part(self) -> Part:
+        return Part(self.frame, self.channel)
+
+
+class Shown(PartQuery):
+    """The values to show as black and white, instead of those that the image suggests."""
 
     low: float | None = None
     high: float | None = None
@@ -119,14 +130,16 @@ async def get_geometries(
     summary="Describe an image",
     responses=responses(schemas.ImageDescription, 404, 409, 415, 501),
 )
-async def describe_image(request: Request, task_id: TaskId, section: Section, name: Name) -> Response:
+async def describe_image(
+    request: Request, task_id: TaskId, section: Section, name: Name, query: Annotated[PartQuery, Query()]
+) -> Response:
     """Return the size of an image, the levels that it can be viewed at, and its geometries."""
     state = get_state(request)
     record = state.get_record(task_id)
     found = await _find(state, record, section, name, "image")
     if found is None:
         return await get_output(request, task_id, f"{name}/image")
-    opened = await _open(state, found)
+    opened = await _open(state, found, query.part)
     return json_response(await anyio.to_thread.run_sync(_description, state, record, (section, name), opened))
 
 
@@ -143,9 +156,10 @@ async def get_preview(
     found = await _find(state, state.get_record(task_id), section, name, "preview")
     if found is None:
         return await get_output(request, task_id, f"{name}/preview")
-    opened = await _open(state, found)
+    opened = await _open(state, found, query.part)
     size = display.overview_size(opened.raster.size, query.max)
-    return await _view(request, found, View(Area(0, 0, *opened.raster.size), size, _range(opened, query)))
+    whole = Area(0, 0, *opened.raster.size)
+    return await _view(request, found, View(query.part, whole, size, _range(opened, query)))
 
 
 @router.get(
@@ -161,13 +175,14 @@ async def get_tile(
     found = await _find(state, state.get_record(task_id), section, name, "tile")
     if found is None:
         return await get_output(request, task_id, f"{name}/tile")
-    opened = await _open(state, found)
+    opened = await _open(state, found, query.part)
     level = opened.levels[query.level] if query.level < len(opened.levels) else None
     if level is None or query.x >= level.columns or query.y >= level.rows:
         detail = f"The image has no tile {query.x}, {query.y} at level {query.level}"
         raise Rejection(404, detail, "GET the same path with /image lists the levels")
     area = level.area(query.x, query.y, opened.raster.size)
-    return await _view(request, found, View(area, level.tile_size(query.x, query.y), _range(opened, query)))
+    size = level.tile_size(query.x, query.y)
+    return await _view(request, found, View(query.part, area, size, _range(opened, query)))
 
 
 @router.get(
@@ -214,10 +229,12 @@ async def _find(
         raise Rejection(404, f"{section}/{name} of task {record.id} is not shown: {error}") from error
 
 
-async def _open(state: ServerState, found: FoundFile) -> OpenImage:
+async def _open(state: ServerState, found: FoundFile, part: Part) -> OpenImage:
     cache = state.images
     try:
-        opened = await cache.run(partial(cache.open, found))
+        opened = await cache.run(partial(cache.open, found, part))
+    except NoSuchPart as error:
+        raise Rejection(404, _sentence(error), "GET the same path with /image describes the image") from error
     except UnreadableImage as error:
         raise _unreadable(error) from error
     _schedule_purge(cache)
@@ -260,8 +277,12 @@ def _range(opened: OpenImage, query: Shown) -> ValueRange | None:
 
 
 def _unreadable(error: UnreadableImage) -> Rejection:
+    return Rejection(501 if error.needs_package else 415, _sentence(error), error.remedy)
+
+
+def _sentence(error: UnreadableImage) -> str:
     text = str(error)
-    return Rejection(501 if error.needs_package else 415, text[:1].upper() + text[1:], error.remedy)
+    return text[:1].upper() + text[1:]
 
 
 def _no_image(record: TaskRecord, place: str) -> Rejection:

@@ -46,12 +46,13 @@ _NO_PYDICOM = "DICOM images are shown with pydicom, which is not installed"
 _INSTALL = "install it with `pip install 'localrun-tasks[dicom]'`"
 
 
-def open_dicom(opener: Opener) -> Raster:
-    """Return the image in a DICOM file. Raises `UnreadableImage`."""
+def open_dicom(opener: Opener, frame: int = 0) -> Raster:
+    """Return a frame of the image in a DICOM file. Raises `UnreadableImage`."""
     file = _DicomFile.read("the file", opener)
     if file.whole is not None:
         return _slide([file], "dicom")
-    return _raster(file, [TiledLayer(file.tile, file.tile, lambda _column, _row: file.frame(0))], "dicom")
+    layer = TiledLayer(file.tile, file.tile, lambda _column, _row: file.frame(frame))
+    return _raster(file, [layer], "dicom", frame)
 
 
 def open_slide(files: SlideFiles) -> Raster:
@@ -81,10 +82,10 @@ def _slide(files: list[_DicomFile], name: str) -> Raster:
     return _raster(full, list(layers.values()), name)
 
 
-def _raster(file: _DicomFile, layers: list[Layer], name: str) -> Raster:
+def _raster(file: _DicomFile, layers: list[Layer], name: str, frame: int = 0) -> Raster:
     color: Color = "rgb" if file.samples >= 3 or file.photometric == "PALETTE COLOR" else "gray"
     notes = []
-    if file.whole is None and file.frames > 1:
+    if file.whole is None and file.frames > 1 and frame == 0:
         notes.append(f"the first of {file.frames} frames is shown")
     return Raster(
         format=name,

@@ -50,24 +50,27 @@ _COLORS: dict[str, tuple[Color, int]] = {
 }
 
 
-def open_image(name: str, opener: Opener) -> Raster:
-    """Return a PNG, JPEG or TIFF image. Nothing is decoded yet. Raises `UnreadableImage`."""
+def open_image(name: str, opener: Opener, page: int = 0) -> Raster:
+    """Return a PNG, JPEG or TIFF image. Nothing is decoded yet. Raises `UnreadableImage`.
+
+    A `page` has to have the size of the first one.
+    """
     with opener() as file:
         try:
             header = read_header(name, file)
         except CorruptFile as error:
             raise UnreadableImage(f"corrupt {name}: {error}", "write a valid image") from error
         size = header.width, header.height
-        check_decoded(size, 4 if header.samples > 1 else 2)
+        check_decoded(size, 4 if header.samples > 1 or page else 2)
         file.seek(0)
-        mode, bits = _described(name, file, size)
+        mode, bits = _described(name, file, size, page)
     color, channels = _COLORS[_SHOWN.get(mode, "L")]
     notes = []
     window = None
     if bits == 16 and channels > 1:
         window = (0.0, 65535.0)
         notes.append("the upper 8 of 16 bits are shown")
-    layer = WholeLayer(size, lambda: _decode(name, opener, size))
+    layer = WholeLayer(size, lambda: _decode(name, opener, size, page))
     return Raster(
         format=name,
         channels=channels,
@@ -80,9 +83,9 @@ def open_image(name: str, opener: Opener) -> Raster:
     )
 
 
-def _described(name: str, file: BinaryIO, size: Size) -> tuple[str, int]:
+def _described(name: str, file: BinaryIO, size: Size, page: int) -> tuple[str, int]:
     """Return the mode that Pillow decodes the image to, and the bits per channel in the file."""
-    image = _opened(name, file, size)
+    image = _opened(name, file, size, page)
     mode: str = image.mode
     if mode not in _SHOWN and mode not in _DEEP:
         raise UnreadableImage(f"pixels of the kind {mode!r} cannot be shown")
@@ -96,12 +99,14 @@ def _described(name: str, file: BinaryIO, size: Size) -> tuple[str, int]:
     return mode, 16 if any(";16" in one for one in stored) else 8
 
 
-def _opened(name: str, file: BinaryIO, size: Size) -> Image:
+def _opened(name: str, file: BinaryIO, size: Size, page: int) -> Image:
     from PIL import Image
 
     try:
         with without_size_limit():
             image = Image.open(file, formats=(name.upper(),))
+            if page:
+                image.seek(page)
     except DAMAGED as error:
         raise UnreadableImage(f"Pillow cannot read this {name}: {error}") from error
     if image.size != size:
@@ -109,9 +114,9 @@ def _opened(name: str, file: BinaryIO, size: Size) -> Image:
     return image
 
 
-def _decode(name: str, opener: Opener, size: Size) -> Pixels:
+def _decode(name: str, opener: Opener, size: Size, page: int) -> Pixels:
     with opener() as file:
-        return as_pixels(_opened(name, file, size))
+        return as_pixels(_opened(name, file, size, page))
 
 
 def as_pixels(image: Image) -> Pixels:

@@ -6,7 +6,7 @@ import struct
 import threading
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
@@ -38,6 +38,20 @@ class UnreadableImage(ValueError):
         self.needs_package = needs_package
 
 
+class NoSuchPart(UnreadableImage):
+    """An image has fewer frames or channels."""
+
+
+class Part(NamedTuple):
+    """A frame of an image, counted from 0, and one of its channels; None: all that are colors."""
+
+    frame: int = 0
+    channel: int | None = None
+
+
+FIRST = Part()
+
+
 class Area(NamedTuple):
     """A rectangle of pixels, with the origin in the top left corner; `right` and `bottom` are exclusive."""
 
@@ -60,7 +74,8 @@ class Area(NamedTuple):
 class Layer(Protocol):
     """One stored resolution of an image."""
 
-    size: Size
+    @property
+    def size(self) -> Size: ...
 
     def cost(self, area: Area) -> int:
         """Return the number of pixels that are decoded to read an area."""
@@ -125,12 +140,35 @@ class WholeLayer:
         return 0 if self._pixels is None else int(self._pixels.nbytes)
 
 
+@dataclass(slots=True)
+class ChannelLayer:
+    """One channel of a layer."""
+
+    layer: Layer
+    channel: int
+
+    @property
+    def size(self) -> Size:
+        return self.layer.size
+
+    def cost(self, area: Area) -> int:
+        return self.layer.cost(area)
+
+    def read(self, area: Area, step: int) -> Pixels:
+        return self.layer.read(area, step)[..., self.channel : self.channel + 1]
+
+    @property
+    def kept_bytes(self) -> int:
+        return int(getattr(self.layer, "kept_bytes", 0))
+
+
 @dataclass(slots=True, kw_only=True)
 class Raster:
-    """An open image. `layers` start with the full resolution.
+    """An open image, or one of its frames. `layers` start with the full resolution.
 
-    `window` are the values to show as black and white, if the file names them. `notes` say what is not shown.
-    `is_lossy`: the file is compressed with losses, so that a view may be, too.
+    `channels` is their number in the file, of which the layers have those that are shown. `window` are the
+    values to show as black and white, if the file names them. `notes` say what is not shown. `is_lossy`: the
+    file is compressed with losses, so that a view may be, too.
     """
 
     format: str
@@ -150,7 +188,14 @@ class Raster:
 
     @property
     def kept_bytes(self) -> int:
-        return sum(layer.kept_bytes for layer in self.layers if isinstance(layer, WholeLayer))
+        return sum(getattr(layer, "kept_bytes", 0) for layer in self.layers)
+
+    def with_channel(self, channel: int) -> Raster:
+        """Return one channel as an image in gray. Raises `NoSuchPart`."""
+        if channel >= self.channels:
+            raise NoSuchPart(f"the image has no channel {channel}, only {self.channels}")
+        layers: list[Layer] = [ChannelLayer(layer, channel) for layer in self.layers]
+        return replace(self, layers=layers, color="gray")
 
     def cost(self, area: Area, size: Size) -> int:
         """Return the number of pixels to decode for a view of this size."""

@@ -15,7 +15,17 @@ from typing import TYPE_CHECKING, Any
 from localrun.values.image_headers.bounded_reader import CorruptFile
 from localrun.values.pixels import without_size_limit
 from localrun.values.rasters import pillow, tiff_pages
-from localrun.values.rasters.raster import Color, Raster, Size, TiledLayer, UnreadableImage, check_decoded
+from localrun.values.rasters.raster import (
+    FIRST,
+    Color,
+    NoSuchPart,
+    Part,
+    Raster,
+    Size,
+    TiledLayer,
+    UnreadableImage,
+    check_decoded,
+)
 from localrun.values.rasters.tiff_pages import Opener, TiffPage
 
 if TYPE_CHECKING:
@@ -35,42 +45,59 @@ _MAX_TILE = 64 * 1024**2  # bytes
 _STRIP_BYTES = 8 * 1024**2  # of uncompressed strips that are read at once
 
 
-def open_tiff(opener: Opener) -> Raster:
-    """Return a TIFF image. Only directories are read. Raises `UnreadableImage`."""
+def open_tiff(opener: Opener, part: Part = FIRST) -> Raster:
+    """Return a TIFF image. Only directories are read. Raises `UnreadableImage`.
+
+    Its frames are the pages of the size of the first one. The channels may be more than those that are shown.
+    """
     try:
         pages = tiff_pages.read_pages(opener)
-        tiles = _Tiles.of(pages[0])
+        frames = [page for page in pages if page.size == pages[0].size and not page.is_sub]
+        if part.frame >= len(frames):
+            raise NoSuchPart(f"the image has no frame {part.frame}, only {len(frames)}")
+        page = frames[part.frame]
+        tiles = _Tiles.of(page, part.channel)
         if tiles is None:
-            return pillow.open_image("tiff", opener)
-        layers = [tiles.layer(), *_lower_layers(pages, tiles)]
-        frames = sum(page.size == tiles.size for page in pages)
+            return replace(pillow.open_image("tiff", opener, page.position), frames=len(frames))
+        layers = [tiles.layer(), *_lower_layers(_belonging(pages, page), tiles)]
     except CorruptFile as error:
         raise UnreadableImage(f"corrupt tiff: {error}", "write a valid image") from error
     shown: dict[int, Color] = {1: "gray", 2: "gray+alpha", 3: "rgb", 4: "rgba"}
     notes = []
-    if tiles.samples > tiles.shown:
-        notes.append(f"the first {tiles.shown} of {tiles.samples} channels are shown")
-    if frames > 1:
-        notes.append(f"the first of {frames} images in the file is shown")
+    if tiles.samples > tiles.shown and part.channel is None:
+        first = "the first" if tiles.shown == 1 else f"the first {tiles.shown}"
+        verb = "is" if tiles.shown == 1 else "are"
+        notes.append(f"{first} of {tiles.samples} channels {verb} shown")
+    if len(frames) > 1 and part.frame == 0:
+        notes.append(f"the first of {len(frames)} images in the file is shown")
     return Raster(
         format="tiff",
         channels=tiles.samples,
         bits=8 * tiles.item_size,
-        color=shown[3 if tiles.photometric == _PALETTE else tiles.shown],
+        color=shown[3 if tiles.photometric == _PALETTE else min(tiles.shown, 4)],
         layers=list(layers),
-        frames=frames,
+        frames=len(frames),
         is_inverted=tiles.photometric == _WHITE_IS_ZERO,
         is_lossy=tiles.compression in _PICTURES,
         notes=notes,
     )
 
 
+def _belonging(pages: list[TiffPage], page: TiffPage) -> list[TiffPage]:
+    """Return the pages that may be lower resolutions: those below a page, and others of the first one."""
+    return [
+        one
+        for one in pages
+        if (one.position == page.position if one.is_sub else page.position == 0 and one is not page)
+    ]
+
+
 def _lower_layers(pages: list[TiffPage], full: _Tiles) -> list[TiledLayer]:
     """Return the lower resolutions, largest first."""
     found: dict[Size, TiledLayer] = {}
-    for page in pages[1:]:
+    for page in pages:
         try:
-            tiles = _Tiles.of(page)
+            tiles = _Tiles.of(page, full.channel)
         except (CorruptFile, UnreadableImage):
             continue
         if tiles is not None and _is_lower(tiles, full):
@@ -104,11 +131,15 @@ class _Tiles:
     predictor: int
     is_separate: bool
     is_tiled: bool
+    channel: int | None = None
     is_part: bool = False
 
     @classmethod
-    def of(cls, page: TiffPage) -> _Tiles | None:
-        """Return how a directory is stored; None if only Pillow may read it. Raises `CorruptFile`."""
+    def of(cls, page: TiffPage, channel: int | None) -> _Tiles | None:
+        """Return how a directory is stored; None if only Pillow may read it. Raises `CorruptFile`.
+
+        `channel` is one that has to be among those that are shown.
+        """
         get = page.number
         size, tile, samples = page.size, page.tile_size, get(tiff_pages.SAMPLES, 1)
         if not all((*size, *tile, samples)):
@@ -121,7 +152,7 @@ class _Tiles:
             size=size,
             tile=tile,
             samples=samples,
-            shown=_shown(page, photometric, samples),
+            shown=min(samples, max(_shown(page, photometric, samples), (channel or 0) + 1)),
             item_size=max(bits) // 8,
             kind=_KINDS.get(get(tiff_pages.SAMPLE_FORMAT, 1), "u"),
             compression=compression,
@@ -129,6 +160,7 @@ class _Tiles:
             predictor=get(tiff_pages.PREDICTOR, 1),
             is_separate=get(tiff_pages.PLANAR, 1) == _SEPARATE and samples > 1,
             is_tiled=is_tiled,
+            channel=channel,
         )
         if len(bits) > 1 or not found._is_supported(max(bits)):
             return None

@@ -6,7 +6,7 @@ import os
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from localrun.values.image_headers.bounded_reader import BoundedReader, ByteOrder, CorruptFile
@@ -50,11 +50,16 @@ class FileBytes:
 
 @dataclass(frozen=True, slots=True)
 class TiffPage:
-    """A directory of a TIFF file: one image."""
+    """A directory of a TIFF file: one image.
+
+    `position` counts the directories from 0. One below another has its position, and `is_sub` is true.
+    """
 
     file: FileBytes
     order: ByteOrder
     tags: dict[int, _Tag]
+    position: int = 0
+    is_sub: bool = False
 
     def number(self, tag: int, default: int = 0, index: int = 0) -> int:
         """Return one value of a tag. Raises `CorruptFile` if the tag has fewer values."""
@@ -98,11 +103,11 @@ def read_pages(opener: Opener) -> list[TiffPage]:
     with opener() as file:
         walk = _Walk(BoundedReader(file, file.seek(0, 2)), FileBytes(file))
         pages: list[TiffPage] = []
-        for page in walk.chain(walk.first):
-            pages.append(page)
+        for count, page in enumerate(walk.chain(walk.first)):
+            pages.append(replace(page, position=count))
             with suppress(CorruptFile):  # the image itself may be complete
                 for offset in page.numbers(SUB_DIRECTORIES)[:_MAX_PAGES]:
-                    pages += walk.chain(offset)
+                    pages += [replace(one, position=count, is_sub=True) for one in walk.chain(offset)]
         return pages
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from localrun.values.rasters import dicom, display, opening
-from localrun.values.rasters.raster import Area, Raster, UnreadableImage
+from localrun.values.rasters.raster import Area, Part, Raster, UnreadableImage
 from tests.support import image_files
 from tests.support.rasters import gradient, opener_of, save_dicom, save_slide
 
@@ -48,6 +48,16 @@ def test_a_single_image_is_shown_in_its_window(tmp_path: Path) -> None:
     assert (found.bits, found.color, found.format) == (16, "gray", "dicom")
     assert display.find_range(found) == (-160, 240, "window")
     assert (found.read(PART, PART.size) == pixels[50:170, 30:250] * 2.0 - 1024).all()
+
+
+def test_each_frame_and_channel_of_a_dicom_file_is_shown(tmp_path: Path) -> None:
+    frames = [gradient(), 255 - gradient(), gradient() // 2]
+    path = save_dicom(tmp_path / "cine", np.concatenate(frames), Rows=200, NumberOfFrames=3)
+    first = opening.open_file(opener_of(path))
+    assert (first.frames, first.notes) == (3, ["the first of 3 frames is shown"])
+    last = opening.open_file(opener_of(path), Part(2, 1))
+    assert (last.color, last.notes) == ("gray", [])
+    assert (last.read(PART, PART.size)[..., 0] == frames[2][50:170, 30:250, 1]).all()
 
 
 def test_an_inverted_image_is_shown_as_it_is_meant(tmp_path: Path) -> None:

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import io
 import struct
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from localrun.values.rasters import opening, raster
-from localrun.values.rasters.raster import Area, Raster, TiledLayer, UnreadableImage
+from localrun.values.rasters.raster import Area, NoSuchPart, Part, Raster, TiledLayer, UnreadableImage
 from tests.support.rasters import gradient, opener_of, tiff_bytes
 
 PART = Area(30, 50, 250, 170)
@@ -117,8 +119,47 @@ def test_more_channels_than_colors_show_the_first() -> None:
     pixels = gradient(channels=5, dtype="u2")
     found = opened(tiff_bytes(pixels, photometric=1))
     assert (found.color, found.channels, found.bits) == ("gray", 5, 16)
-    assert found.notes == ["the first 1 of 5 channels are shown"]
+    assert found.notes == ["the first of 5 channels is shown"]
     assert (found.read(PART, PART.size)[..., 0] == pixels[50:170, 30:250, 0]).all()
+
+
+@pytest.mark.parametrize("layout", [{}, {"planar": True}, {"packing": "jpeg2000", "photometric": 2}], ids=str)
+@pytest.mark.parametrize("channel", [0, 2])
+def test_one_channel_is_read_as_an_image_in_gray(layout: dict[str, Any], channel: int) -> None:
+    pixels = gradient(channels=3 if "packing" in layout else 5)
+    data = tiff_bytes([pixels, pixels[::2, ::2].copy()], **{"photometric": 1, **layout})
+    found = opening.open_file(opener_of(data), Part(0, channel))
+    assert (found.color, found.channels, found.notes) == ("gray", pixels.shape[2], [])
+    assert [layer.size for layer in found.layers] == [(300, 200), (150, 100)]
+    shown = found.read(PART, PART.size)
+    assert shown.shape == (120, 220, 1)
+    if not layout.get("packing"):
+        assert (shown[..., 0] == pixels[50:170, 30:250, channel]).all()
+
+
+def test_each_page_of_the_same_size_is_a_frame() -> None:
+    pages = [gradient(), gradient(100, 90), 255 - gradient()]
+    data = tiff_bytes(pages)
+    found = opening.open_file(opener_of(data), Part(1))
+    assert (found.frames, found.notes) == (2, [])
+    assert (found.read(PART, PART.size) == pages[2][50:170, 30:250]).all()
+
+
+def test_each_page_that_only_pillow_reads_is_a_frame() -> None:
+    pages = [Image.fromarray(gradient(channels=1)[..., 0] > level) for level in (100, 200)]
+    stream = io.BytesIO()
+    pages[0].save(stream, "TIFF", save_all=True, append_images=pages[1:])
+    found = opening.open_file(opener_of(stream.getvalue()), Part(1))
+    assert found.frames == 2
+    assert (found.read(PART, PART.size)[..., 0] == np.asarray(pages[1].convert("L"))[50:170, 30:250]).all()
+
+
+@pytest.mark.parametrize(
+    ("part", "message"), [(Part(3), "no frame 3, only 1"), (Part(0, 3), "no channel 3, only 3")]
+)
+def test_a_frame_or_channel_that_does_not_exist_is_an_error(part: Part, message: str) -> None:
+    with pytest.raises(NoSuchPart, match=message):
+        opening.open_file(opener_of(tiff_bytes(gradient())), part)
 
 
 def test_a_tile_that_was_never_written_is_black() -> None:
@@ -138,10 +179,6 @@ def test_a_palette_is_applied() -> None:
 
 
 def test_samples_of_one_bit_are_decoded_by_pillow() -> None:
-    import io
-
-    from PIL import Image
-
     stream = io.BytesIO()
     Image.fromarray(gradient(channels=1)[..., 0] > 100).save(stream, "TIFF")
     found = opened(stream.getvalue())
