@@ -81,6 +81,10 @@ def test_a_task_shows_what_it_waits_for_and_what_it_has(env: ServerEnvironment) 
     assert found["received"] == found["inputs"] == {"a": 3}
     (listed,) = env.client.get("/task/list").json()["active_tasks"]
     assert listed["message"] == "waiting for inputs: b"
+    (row,) = env.client.get("/tasks").json()["tasks"]
+    view = env.client.get(f"/task/{task_id}/view").json()
+    assert row["message"] == view["headline"]["message"] == "waiting for inputs: b"
+    assert (view["actions"]["rerun"], view["actions"]["rerun_problem"]) == (False, "it waits for inputs")
     env.client.put(f"/task/{task_id}/inputs/b", content=b"4")
     found = env.wait(task_id)
     assert (found["missing"], found["received"], found["inputs"]) == ([], {}, {"a": 3, "b": 4})

@@ -38,7 +38,7 @@ def task_row(record: TaskRecord) -> Row:
         "final": record.state.is_final,
         "step": record.step,
         "cause": record.cause,
-        "message": record.message.partition("\n")[0],
+        "message": shown_message(record).partition("\n")[0],
         "assigned_by": record.assigned_by,
         "created": record.created,
         "started": program_start(record),
@@ -57,6 +57,13 @@ def task_row(record: TaskRecord) -> Row:
         "values": list(_values(record)),
         "image": None,
     }
+
+
+def shown_message(record: TaskRecord) -> str:
+    """Return the message of a task: why it ended, or what it waits for."""
+    if record.missing and not record.message and not record.state.is_final:
+        return f"waiting for inputs: {', '.join(record.missing)}"
+    return record.message
 
 
 def complete_row(row: Row, record: TaskRecord, workspace: Workspace) -> Row:

@@ -12,7 +12,7 @@ from localrun.report.details import parameters
 from localrun.report.details.commands import options_of, run_command
 from localrun.report.details.docker_command import docker_command
 from localrun.report.details.event_rows import event_rows
-from localrun.report.details.rows import complete_row, read_descriptor, task_row
+from localrun.report.details.rows import complete_row, read_descriptor, shown_message, task_row
 from localrun.report.details.timeline import timeline, usage
 from localrun.task.causes import EXPLANATIONS
 from localrun.task.record import TaskRecord
@@ -58,7 +58,7 @@ def headline(record: TaskRecord) -> Fields:
         "state": str(record.state),
         "cause": record.cause,
         "explanation": EXPLANATIONS[cause].what if cause in EXPLANATIONS else "",
-        "message": redactor.redact_text(record.message),
+        "message": redactor.redact_text(shown_message(record)),
         "remedy": record.remedy,
         "owner": ownership.orphan_hint(record) or ownership.owner_text(record) or None,
     }
@@ -69,6 +69,8 @@ def actions(record: TaskRecord) -> Fields:
     is_final, problem = record.state.is_final, ""
     if record.kind == "manual":
         problem = "it has no container; submit it again"
+    elif record.missing and not is_final:
+        problem = "it waits for inputs"
     elif record.run_plan.secret_names:
         problem = "it had secrets, which are not stored; run its app again"
     elif record.run_plan.bind_mounts:

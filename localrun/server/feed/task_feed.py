@@ -46,7 +46,7 @@ class TaskFeed:
             self._shows(event) if event.kind == "progress" else self._is_new(event)
         ):
             return
-        record = self._find(event.task_id) if event.kind in _WITH_ROW else None
+        record = self._find(event.task_id) if _changes_row(event) else None
         self._feed.publish(event.kind, lambda: _content(event, record))
 
     def publish_removal(self, task_id: str) -> None:
@@ -76,6 +76,13 @@ class TaskFeed:
             elif is_due:
                 self._progress[key] = now
         return is_due
+
+
+def _changes_row(event: Event) -> bool:
+    """Return whether an event belongs to a change of the row; a note may say what the task waits for."""
+    return event.kind in _WITH_ROW or (
+        event.kind == "note" and bool(event.data.get("waiting") or "missing" in event.data)
+    )
 
 
 def _content(event: Event, record: TaskRecord | None) -> Row:

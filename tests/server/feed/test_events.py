@@ -207,6 +207,19 @@ def test_the_usage_of_a_running_task_is_sent(served: ServerEnvironment, address:
     served.env.app.store.withdraw("a")
 
 
+def test_the_row_of_a_task_is_sent_with_what_it_waits_for(served: ServerEnvironment) -> None:
+    feed, tasks = served.site.feed, served.site.task_feed
+    task = make_other(served, "a")
+    task.update(message="0/1 nodes are available")
+    task.save()
+    tasks.publish(Event("note", "a", "0/1 nodes are available", {"waiting": True}))
+    tasks.publish(Event("note", "a", "something else"))
+    waiting, other = [json.loads(entry.data) for entry in feed.after(0) or []]
+    assert waiting["task"]["message"] == "0/1 nodes are available"
+    assert "task" not in other
+    served.env.app.store.withdraw("a")
+
+
 def test_progress_is_sent_now_and_then_and_output_never(served: ServerEnvironment) -> None:
     feed, tasks = served.site.feed, served.site.task_feed
 
