@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.browser.visitor import Visitor
-from tests.support.page_server import PageServer, serve_page
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
+
+    from tests.support.page_server import PageServer
 
 ROOT = Path(__file__).parents[2]
 ASSETS = ROOT / "localrun/server/ui/assets"
@@ -23,12 +24,12 @@ Open = Callable[..., Visitor]
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark the tests of this folder, and leave them out unless `-m browser` asks for them."""
-    own = [item for item in items if Path(__file__).parent in item.path.parents]
+    own = {item: None for item in items if item.nodeid.startswith("tests/browser/")}
     for item in own:
         item.add_marker("browser")
     if "browser" not in config.option.markexpr:
-        config.hook.pytest_deselected(items=own)
-        items[:] = [item for item in items if item not in set(own)]
+        config.hook.pytest_deselected(items=list(own))
+        items[:] = [item for item in items if item not in own]
 
 
 @pytest.fixture(scope="session")
@@ -72,5 +73,7 @@ def visit(chromium: Browser) -> Iterator[Open]:
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[PageServer]:
+    from tests.support.page_server import serve_page
+
     with serve_page(tmp_path) as server:
         yield server

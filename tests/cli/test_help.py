@@ -87,43 +87,42 @@ def contexts(group: click.Group, parent: click.Context | None = None) -> Iterato
 
 
 CONTEXTS = list(contexts(commands))
-OPTIONS = [
-    pytest.param(option, context, id=f"{context.command_path} {option.opts[-1]}")
+OPTIONS = {
+    f"{context.command_path} {option.opts[-1]}": option
     for context in CONTEXTS
     for option in context.command.params
     if isinstance(option, click.Option) and not option.hidden
-]
+}
 
 
-@pytest.mark.parametrize("group", [context.command for context in CONTEXTS], ids=lambda one: one.name)
-def test_the_help_of_a_command_is_an_imperative_sentence(group: click.Command) -> None:
-    lines = [text for _, text in group.entries.values()] if isinstance(group, LazyGroup) else []
-    assert all(len(line) <= 60 for line in lines)
-    for sentence in (*lines, " ".join((group.help or "").split("\n\n")[0].split())):
+def test_the_help_of_a_command_is_an_imperative_sentence() -> None:
+    groups = [context.command for context in CONTEXTS]
+    lines = [text for one in groups if isinstance(one, LazyGroup) for _, text in one.entries.values()]
+    assert [line for line in lines if len(line) > 60] == []
+    for sentence in (*lines, *(" ".join((one.help or "").split("\n\n")[0].split()) for one in groups)):
         verb = sentence.split()[0]
         assert re.fullmatch(r"[A-Z][a-z]+", verb) or sentence == "Inductiva-compatible task commands."
         assert not verb.endswith(("ing", "ed")), sentence
         assert sentence.endswith((".", ":")), sentence
 
 
-@pytest.mark.parametrize(("option", "context"), OPTIONS)
-def test_the_help_of_an_option_is_a_sentence(option: click.Option, context: click.Context) -> None:
-    text, _, extra = (option.help or "").partition("  [")
-    assert re.match(r"[A-Z]|iExec: [a-z]", text), text
-    assert text.endswith("."), text
-    assert not extra or re.fullmatch(r"(default|env): [^;]+(; env: [A-Z_]+)?\]", extra), extra
-    assert "default" not in text.lower().replace("(the default)", ""), text
+def test_the_help_of_an_option_is_a_sentence() -> None:
+    for name, option in OPTIONS.items():
+        text, _, extra = (option.help or "").partition("  [")
+        assert re.match(r"[A-Z]|iExec: [a-z]", text), name
+        assert text.endswith("."), name
+        assert not extra or re.fullmatch(r"(default|env): [^;]+(; env: [A-Z_]+)?\]", extra), name
+        assert "default" not in text.lower().replace("(the default)", ""), name
 
 
-@pytest.mark.parametrize("context", [pytest.param(context, id=context.command_path) for context in CONTEXTS])
-def test_metavars_are_whole_words(context: click.Context) -> None:
-    for parameter in context.command.params:
+def test_metavars_are_whole_words() -> None:
+    for context, parameter in [(one, parameter) for one in CONTEXTS for parameter in one.command.params]:
         if isinstance(parameter, click.Option) and (parameter.is_flag and parameter.flag_value != "2"):
             continue
         text = re.sub(r"^\[(.*)\](?:\.\.\.)?$", r"\1", parameter.make_metavar(context)).removesuffix("...")
         words = text.replace(" RANGE", "").split("|")
         if not isinstance(parameter.type, click.Choice) or len(words) == 1:
-            assert words[0] in METAVARS, (parameter.name, text)
+            assert words[0] in METAVARS, (context.command_path, parameter.name, text)
 
 
 def test_help_names_every_command_every_exit_code_and_examples(localrun: Command) -> None:

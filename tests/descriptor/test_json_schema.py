@@ -163,14 +163,14 @@ def test_a_descriptor_with_something_of_everything_is_taken_by_both() -> None:
     assert agree(whole())
 
 
-@pytest.mark.parametrize("path", PLACES, ids=lambda path: ".".join(map(str, path)))
-def test_both_agree_when_a_value_is_left_out(path: tuple[Any, ...]) -> None:
-    made = whole()
-    inner: Any = made
-    for key in path[:-1]:
-        inner = inner[key]
-    del inner[path[-1]]
-    agree(made)
+def test_both_agree_when_a_value_is_left_out() -> None:
+    for path in PLACES:
+        made = whole()
+        inner: Any = made
+        for key in path[:-1]:
+            inner = inner[key]
+        del inner[path[-1]]
+        agree(made)
 
 
 @settings(deadline=None)
