@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.conftest import ROOT
 from tests.support.session import inherited_environment
 
-COPIED = ("Makefile", "pyproject.toml", "README.md", ".ci", "samples", "localrun")
+COPIED = ("Makefile", "pyproject.toml", "README.md", ".ci", "samples")
 
 
 def project(folder: Path) -> dict[str, str]:
@@ -20,6 +20,7 @@ def project(folder: Path) -> dict[str, str]:
             shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__", "wheels"))
         else:
             shutil.copy2(source, folder / name)
+    (folder / "localrun").symlink_to(ROOT / "localrun")  # with the compiled code of its modules
     programs = Path(sys.executable).parent
     (folder / ".venv").mkdir()
     (folder / ".venv" / "bin").symlink_to(programs)
