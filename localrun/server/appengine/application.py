@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from localrun._version import __version__
 from localrun.server.appengine import deviations, paths
+from localrun.server.appengine.documentation import document
 from localrun.server.appengine.routes import health, provisions, run_files, runs, stores, tasks
 from localrun.server.appengine.routing import ORIGINAL_PATH, add_error_handlers
 from localrun.server.appengine.service import AppEngine
@@ -48,6 +49,8 @@ def routed() -> FastAPI:
     for routes in _ROUTES:
         api.router.routes.extend(routes.router.routes)
     add_error_handlers(api)
+    describe = api.openapi
+    api.openapi = lambda: api.openapi_schema or document(describe())  # type: ignore[method-assign]
     return api
 
 

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
+from localrun.server.appengine.documentation import OPERATIONS
 from tests.support.app_engine_client import AppEngineEnvironment, assert_deviates, serve_app_engine
 
 HEADERS = {
@@ -170,3 +172,30 @@ def test_the_openapi_document_has_the_addresses_with_their_parameters(env: AppEn
     assert [one["name"] for one in operation["parameters"]] == ["namespace", "version"]
     ids = [one["operationId"] for path in document["paths"].values() for one in path.values()]
     assert len(ids) == len(set(ids))
+
+
+def test_each_address_is_documented_and_no_other_one(env: AppEngineEnvironment) -> None:
+    document = env.get("openapi.json").json()
+    found = {f"{method.upper()} {path}" for path in document["paths"] for method in document["paths"][path]}
+    assert found == set(OPERATIONS)
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            assert operation["summary"], (method, path)
+            assert {"400", "404", "500"} <= set(operation["responses"]), (method, path)
+
+
+def test_references_of_the_document_lead_somewhere(env: AppEngineEnvironment) -> None:
+    text = env.get("openapi.json").text
+    known = set(env.get("openapi.json").json()["components"]["schemas"])
+    assert set(re.findall(r'"#/components/schemas/(\w+)"', text)) == known
+
+
+@pytest.mark.parametrize("path", ["tasks/x", "stores", "tasks"])
+def test_answers_are_as_documented(env: AppEngineEnvironment, path: str) -> None:
+    env.upload()
+    document = env.get("openapi.json").json()
+    template = "/v1/tasks/{id}" if path == "tasks/x" else f"/v1/{path}"
+    response = env.get(path)
+    answer = document["paths"][template]["get"]["responses"][str(response.status_code)]
+    schema = answer["content"]["application/json"]["schema"]
+    jsonschema.validate(response.json(), {**schema, "components": document["components"]})
