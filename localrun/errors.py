@@ -215,6 +215,10 @@ class ContainerGone(EngineError):
     """The container does not exist (any more)."""
 
 
+class ContainerFileMissing(EngineError):
+    """The container has no such file or folder."""
+
+
 class MountUnavailable(EngineError):
     """The engine cannot access a host path to mount: it does not share this machine's file system."""
 

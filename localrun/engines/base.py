@@ -385,7 +385,7 @@ class Engine(Protocol):
         """Unpack a tar into the folder `target` of a container, as the engine's root, with its owners."""
 
     def copy_out(self, handle: Handle, source: str) -> Iterator[bytes]:
-        """Yield a tar of a file or folder of a container.
+        """Yield a tar of a file or folder of a container. Raises `ContainerFileMissing`.
 
         Its first member is the last part of `source`, or "" (Podman, of a mount): others are `/PATH` then.
         """

@@ -8,7 +8,9 @@ from __future__ import annotations
 import dataclasses
 import re
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec.structs import replace
@@ -17,10 +19,13 @@ from localrun.descriptor import Descriptor
 from localrun.engines.architectures import Platform
 from localrun.engines.base import Engine, EngineImage, Exit, Handle
 from localrun.engines.log_remedies import program_remedy
-from localrun.errors import Cause, EngineError, Problem
+from localrun.errors import Cause, EngineError, LocalrunError, Problem
 from localrun.task.causes import explain
 from localrun.task.record import OomEvidence
 from localrun.units import format_bytes, format_duration
+
+if TYPE_CHECKING:
+    from localrun.bundle.validation.findings import Finding
 
 # the init process of the engine writes this line if it cannot start the program: Docker's, Podman's
 _INIT_FAILED = re.compile(
@@ -117,16 +122,22 @@ def find_program_error(
     if image is None:
         return None
     from localrun.bundle.validation import image_config, program
-    from localrun.bundle.validation.container_files import ContainerFiles
-    from localrun.bundle.validation.findings import Severity
+    from localrun.bundle.validation.container_files import ContainerFiles, open_container_files
 
     config = image_config.from_engine(image, "")
     if command is not None:
         config = dataclasses.replace(config, command=tuple(command))
-    try:
-        findings = list(program.check(config, descriptor, ContainerFiles(engine, handle)))
-    except EngineError:  # the diagnosis does not depend on it
-        return None
+    with suppress(EngineError):
+        return _first_error(program.check(config, descriptor, ContainerFiles(engine, handle)))
+    # Docker 28.5 cannot read a container with a mount inside of a read-only mount, such as an input file
+    with suppress(LocalrunError), open_container_files(engine, image.id) as files:
+        return _first_error(program.check(config, descriptor, files))
+    return None  # the diagnosis does not depend on it
+
+
+def _first_error(findings: Iterable[Finding]) -> Problem | None:
+    from localrun.bundle.validation.findings import Severity
+
     return next((finding.problem for finding in findings if finding.severity is Severity.ERROR), None)
 
 

@@ -16,7 +16,14 @@ from localrun.engines.base import BuildRequest, ContainerSpec, Engine, Exit, Han
 from localrun.engines.dockerd import DockerEngine
 from localrun.engines.fake import FakeContainer, FakeEngine
 from localrun.engines.labels import container_name
-from localrun.errors import Cause, ContainerGone, EngineError, ImageError, MountUnavailable
+from localrun.errors import (
+    Cause,
+    ContainerFileMissing,
+    ContainerGone,
+    EngineError,
+    ImageError,
+    MountUnavailable,
+)
 from tests.support.images import busybox_layer, image_archive, image_content_of, image_id, tar_of
 
 ENGINES = ["fake", pytest.param("docker", marks=pytest.mark.docker)]
@@ -213,10 +220,11 @@ def test_files_are_copied_as_archives(bench: Bench) -> None:
     assert files_of(packed) in ({"out/text": b"given!"}, {"/text": b"given!"})  # of Docker, of Podman
 
 
-def test_copying_out_a_missing_path_is_an_error(bench: Bench) -> None:
+@pytest.mark.parametrize("path", ["/missing", "/missing/below", "/etc/passwd/below"])
+def test_copying_out_a_missing_path_is_an_error_of_its_own(bench: Bench, path: str) -> None:
     handle = bench.create("nothing")
-    with pytest.raises(EngineError, match="/missing"):
-        list(bench.engine.copy_out(handle, "/missing"))
+    with pytest.raises(ContainerFileMissing, match=path):
+        list(bench.engine.copy_out(handle, path))
 
 
 def test_a_mount_that_is_not_there_is_refused_and_nothing_is_left(bench: Bench, tmp_path: Path) -> None:

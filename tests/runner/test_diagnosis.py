@@ -1,14 +1,14 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any
 
 import msgspec
 import pytest
 
-from localrun.engines.base import EngineImage, Exit, Handle
+from localrun.engines.base import ContainerSpec, EngineImage, Exit, Handle
 from localrun.engines.fake import FakeEngine
-from localrun.errors import Cause, EngineError, Problem
+from localrun.errors import Cause, ContainerFileMissing, EngineError, Problem
 from localrun.runner.diagnosis import Evidence, diagnose, find_program_error, signal_name
 from tests.support.descriptors import make
 from tests.support.images import tar_of
@@ -183,17 +183,29 @@ def test_only_codes_above_128_that_are_signals_have_a_name(code: int, name: str 
 
 
 class EngineWithFiles(FakeEngine):
-    """An engine whose containers have these files."""
+    """An engine whose containers have these files. `readable` are those of which it copies files."""
 
-    def __init__(self, files: dict[str, bytes], mode: int = 0o755, error: EngineError | None = None) -> None:
+    def __init__(
+        self,
+        files: dict[str, bytes],
+        mode: int = 0o755,
+        error: EngineError | None = None,
+        readable: Container[Handle] | None = None,
+    ) -> None:
         super().__init__()
         self.files = files
         self.mode = mode
         self.error = error
+        self.readable = readable
+
+    def create(self, spec: ContainerSpec) -> Handle:
+        return "new"
 
     def copy_out(self, handle: Handle, source: str) -> Iterator[bytes]:
+        if self.readable is not None and handle not in self.readable:
+            raise EngineError("openat inputs/script: read-only file system")
         if self.error or source not in self.files:
-            raise self.error or EngineError("no such path")
+            raise self.error or ContainerFileMissing("no such path")
         yield tar_of({source.rpartition("/")[2]: self.files[source]}, mode=self.mode)
 
 
@@ -216,6 +228,16 @@ def test_an_explicit_command_replaces_that_of_the_image() -> None:
 
 def test_a_valid_program_has_no_error() -> None:
     assert program_error(EngineWithFiles({"/app/run": b"#!/app/run\n"})) is None
+
+
+def test_the_image_is_inspected_if_the_engine_cannot_read_the_container() -> None:
+    found = program_error(EngineWithFiles({"/app/run": b"#!/usr/bin/python9\n"}, readable=["new"]))
+    assert found is not None
+    assert "the interpreter /usr/bin/python9 of '/app/run' is not in the image" in found.message
+
+
+def test_a_container_that_cannot_be_read_is_no_proof_of_a_missing_program() -> None:
+    assert program_error(EngineWithFiles({}, readable=[])) is None
 
 
 @pytest.mark.parametrize("cause", [Cause.ENGINE_LOST, Cause.ENGINE_UNREACHABLE])

@@ -20,7 +20,7 @@ from localrun.bundle.validation.files import (
 )
 from localrun.engines.base import ContainerSpec, Engine, Handle
 from localrun.engines.labels import container_name, inspection_labels
-from localrun.errors import Cause, EngineError
+from localrun.errors import ContainerFileMissing, EngineError
 
 _LARGEST = 1 << 40  # bytes; only the beginning is read
 
@@ -57,9 +57,8 @@ class ContainerFiles:
             for member in islice(TarReader(reader), count):
                 limit = PASSWD_LIMIT if path == f"/{PASSWD}" else HEAD_SIZE
                 yield member, reader.read(min(member.size, limit)) if member.kind == "file" else b""
-        except EngineError as error:
-            if error.cause is not Cause.ENGINE_FAILED:
-                raise  # with ENGINE_FAILED there is no such path
+        except ContainerFileMissing:
+            return
         except CorruptArchive as error:
             raise EngineError(f"cannot read {path} of the image: {error}") from error
         finally:

@@ -63,6 +63,8 @@ CONFIG = Path("~/.docker")
 _WHOLE_LOG_SINCE = (1, 42)
 # How often Podman looks at a container that it waits for: by default, version 4 never pauses.
 _WAIT = {"interval": "50ms"}
+# Podman 5.8 may answer with nothing while it unmounts the files of a container that has just ended.
+_COPY_TRIES, _COPY_DELAY = 20, 0.1  # seconds
 
 
 class DockerEngine(DockerImages):
@@ -337,7 +339,18 @@ class DockerEngine(DockerImages):
 
     def copy_out(self, handle: Handle, source: str) -> Iterator[bytes]:
         action = f"copy {source} from the container"
-        yield from self.api.open("GET", _path(handle, "archive"), {"path": source}, action=action).chunks()
+        for _ in range(_COPY_TRIES):
+            response = self.api.send("GET", _path(handle, "archive"), {"path": source})
+            if response.status != 200:
+                raise failures.copy_error(response.status, read_message(response), action)
+            is_empty = True
+            for chunk in response.chunks():
+                is_empty = False
+                yield chunk
+            if not is_empty:
+                return
+            time.sleep(_COPY_DELAY)
+        raise EngineError(f"cannot {action}: the engine answered with an empty archive")
 
     def abandon(self, thread: int) -> None:
         self.api.transport.abandon(thread)

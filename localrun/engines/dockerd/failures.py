@@ -7,7 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from localrun.errors import Cause, ContainerGone, EngineError, ImageError, LocalrunError, MountUnavailable
+from localrun.errors import (
+    Cause,
+    ContainerFileMissing,
+    ContainerGone,
+    EngineError,
+    ImageError,
+    LocalrunError,
+    MountUnavailable,
+)
 
 # (pattern of the message, meaning, remedy) for a process that could not be created. A missing program
 # is usually reported by docker-init instead: on stderr, with exit code 127.
@@ -116,6 +124,17 @@ def api_error(status: int, reason: str, action: str) -> LocalrunError:
             **facts,
         )
     )
+
+
+def copy_error(status: int, reason: str, action: str) -> LocalrunError:
+    """Return the error for a refused copy of a file from a container.
+
+    Docker answers 404 if there is no such file, and 500 if its path goes through another file.
+    """
+    error = api_error(status, reason, action)
+    if isinstance(error, ContainerGone) or not (status == 404 or "not a directory" in reason):
+        return error
+    return ContainerFileMissing(f"cannot {action}: there is no such file", status=status, engine_said=reason)
 
 
 def container_gone(action: str, **facts: Any) -> ContainerGone:

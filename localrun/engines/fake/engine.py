@@ -27,7 +27,7 @@ from localrun.engines.fake.container import FakeAttachedLog, FakeContainer, Prog
 from localrun.engines.fake.images import FakeImages, has_labels
 from localrun.engines.fake.script import Script, write_file
 from localrun.engines.labels import is_own_container
-from localrun.errors import Cause, ContainerGone, EngineError, MountUnavailable
+from localrun.errors import Cause, ContainerFileMissing, ContainerGone, EngineError, MountUnavailable
 
 INFO = EngineInfo("fake", "1.0", "linux", "amd64", cpus=8, memory=32 * 1024**3, root="/")
 
@@ -158,7 +158,7 @@ class FakeEngine(FakeImages):
     def copy_out(self, handle: Handle, source: str) -> Iterator[bytes]:
         path = self.container(handle).path(source)
         if not os.path.lexists(path):
-            raise EngineError(f"the container has no {source}", path=source)
+            raise ContainerFileMissing(f"the container has no {source}", path=source)
         packed = io.BytesIO()
         with tarfile.open(fileobj=packed, mode="w") as archive:
             archive.add(path, arcname=PurePosixPath(source).name)

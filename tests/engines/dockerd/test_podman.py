@@ -14,7 +14,14 @@ from msgspec.structs import replace
 
 from localrun.engines.base import LIMITS, BuildRequest, ContainerSpec, Mount
 from localrun.engines.dockerd import DockerEngine
-from localrun.errors import Cause, ContainerGone, EngineError, ImageError, MountUnavailable
+from localrun.errors import (
+    Cause,
+    ContainerFileMissing,
+    ContainerGone,
+    EngineError,
+    ImageError,
+    MountUnavailable,
+)
 from tests.support.socket_engine import PING, PODMAN_PING, Answer, SocketEngine, http
 
 HANDLE, IMAGE = "c" * 64, "sha256:" + "a" * 64
@@ -533,3 +540,26 @@ def test_measuring_a_removed_container_reports_that_it_is_gone(connect: Connect)
     engine, _ = connect(lambda _method, _path: http(b"", "404 Not Found"))
     with pytest.raises(ContainerGone):
         list(engine.usage(HANDLE))
+
+
+# -- copies ---------------------------------------------------------------------------------------
+
+
+def test_an_empty_archive_of_a_container_that_has_just_ended_is_requested_again(connect: Connect) -> None:
+    answers = iter([http(b""), http(b"tar")])
+    engine, _ = connect(lambda method, path: next(answers) if "/archive?" in path else found({}))
+    assert b"".join(engine.copy_out(HANDLE, "/outputs")) == b"tar"
+
+
+def test_an_archive_that_stays_empty_is_an_error(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("localrun.engines.dockerd.engine._COPY_DELAY", 0)
+    engine, _ = connect(lambda method, path: http(b"") if "/archive?" in path else found({}))
+    with pytest.raises(EngineError, match=r"cannot copy /outputs from the container: .* an empty archive"):
+        list(engine.copy_out(HANDLE, "/outputs"))
+
+
+def test_a_file_that_the_container_does_not_have_is_an_error_of_its_own(connect: Connect) -> None:
+    missing = refused("no such file or directory", "404 Not Found")
+    engine, _ = connect(lambda method, path: missing if "/archive?" in path else found({}))
+    with pytest.raises(ContainerFileMissing, match="/outputs"):
+        list(engine.copy_out(HANDLE, "/outputs"))
