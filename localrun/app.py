@@ -16,10 +16,11 @@ from msgspec.structs import replace
 from localrun.admission import Admission, Capacity, machine_ledger_path
 from localrun.engines.base import Engine
 from localrun.errors import EngineError, EngineUnreachable, LocalrunError, UsageError
-from localrun.manager.manager import Manager, OnExit
+from localrun.manager.manager import Manager
 from localrun.runner.disk_guard import DiskMonitor
 from localrun.runner.runner import Runner
 from localrun.settings import Settings
+from localrun.settings.options import OnExit
 from localrun.task.fate import Fate, fate
 from localrun.task.process import is_stopped
 from localrun.task.record import TaskRecord, short_id

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import NoneType
 from typing import Any, get_args, get_type_hints
 
+import click
 import msgspec
 
+from localrun.cli import run, serve
 from localrun.settings import PREFIX, Settings
+from localrun.settings.loading import option_variables
+from localrun.settings.options import LOCAL_PARSERS, PARSERS, SERVER_PARSERS
 from localrun.units import format_bytes
 
-from chapters.page import Page, code
+from chapters.page import Page, code, sentence
 
+_TASKS = sorted((*PARSERS, *LOCAL_PARSERS))
+_NAMES = {"bind_mounts": "mounts", "opens": "open"}  # of a parameter that is called otherwise
 _KINDS: dict[Any, str] = {
     Path: "a path",
     str: "a string",
@@ -28,17 +35,23 @@ def page() -> Page:
     """Return the page of settings."""
     made = Page(
         "Settings",
-        "Settings are environment variables. A command-line option overrides the variable, which overrides "
-        "the default. If values are invalid, the command lists all of them and exits with code 2.",
+        "Each setting is an environment variable, and a key of [a settings file](../settings.md): the part "
+        "of the name after `LOCALRUN_`, in lower case. An option of the command line comes first, then the "
+        "variable, the file of the project, the file of the user, and the default. If values are invalid, "
+        "the command lists all of them and exits with code 2.",
     )
     hints = get_type_hints(Settings, include_extras=True)
     rows = [_row(field, hints[field.name]) for field in msgspec.structs.fields(Settings)]
     made.table(["variable", "meaning", "type", "default"], rows)
+    _options(made, "Options of tasks", run.command, _TASKS, "", option_variables())
+    _options(made, "Options of the server", serve.command, SERVER_PARSERS, "server", option_variables())
     made.head("Other variables")
     made.table(
         ["variable", "meaning"],
         [
-            ["`LOCALRUN_TOKEN`", "The bearer token that clients of `localrun serve` must send."],
+            ["`HOME`", "The folder of the user, for settings files and the cache."],
+            ["`XDG_CONFIG_HOME`", "The parent folder of the user's settings file, instead of `~/.config`."],
+            ["`XDG_DATA_HOME`", "Where `localrun trust` keeps its list, instead of `~/.local/share`."],
             [
                 "`DOCKER_HOST`",
                 "[The engine](../engine-selection.md) if neither `LOCALRUN_DOCKER_HOST` nor "
@@ -63,6 +76,31 @@ def page() -> Page:
         ],
     )
     return made
+
+
+def _options(
+    made: Page,
+    title: str,
+    command: click.Command,
+    keys: Iterable[str],
+    table: str,
+    variables: Mapping[tuple[str, ...], str],
+) -> None:
+    """Add a table of options, which have the names and the descriptions of the command's options."""
+    params = {
+        _NAMES.get(str(one.name), one.name): one for one in command.params if isinstance(one, click.Option)
+    }
+    made.head(title)
+    where = f"the table `[{table}]`" if table else "the top level"
+    made.prose(f"These are keys of {where} of a settings file. Those with a single value are also variables.")
+    rows = []
+    for key in keys:
+        option = params[key]
+        variable = variables.get((table, key) if table else (key,))
+        shown = option.opts[-1] + (f" {option.metavar}" if option.metavar and option.multiple else "")
+        text = str(option.help).partition("  [")[0]
+        rows.append([code(key), code(shown), sentence(text), code(variable) if variable else ""])
+    made.table(["key", "option", "meaning", "variable"], rows)
 
 
 def _row(field: msgspec.structs.FieldInfo, hint: Any) -> list[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from localrun import settings
 from localrun.app import App
+from localrun.settings import Settings
 from localrun.task.events import Event
 from localrun.task.states import TaskState
 
@@ -54,6 +55,7 @@ def _is_resumable(event: Event) -> bool:
 
 _lock = threading.Lock()
 _apps: dict[_Key, tuple[App, PendingStarts]] = {}
+_used: dict[_Key, App] = {}  # those of `using`
 
 
 def app_for(home: str | os.PathLike[str] | None = None) -> App:
@@ -65,8 +67,23 @@ def pending_starts_of(app: App) -> PendingStarts:
     return _get_or_create(app.settings.home)[1]
 
 
+def settings_for(home: str | os.PathLike[str] | None = None) -> Settings:
+    """Return the settings for a new task: those of the app that is in use, else as they are now.
+
+    Raises `UsageError` with every invalid one.
+    """
+    loaded = _load(home)
+    with _lock:
+        app = _used.get((os.getpid(), loaded.home))
+    return loaded if app is None else app.settings
+
+
+def _load(home: str | os.PathLike[str] | None) -> Settings:
+    return settings.load(os.environ, home=None if home is None else Path(home))
+
+
 def _get_or_create(home: str | os.PathLike[str] | None) -> tuple[App, PendingStarts]:
-    loaded = settings.load(os.environ, home=None if home is None else Path(home))
+    loaded = _load(home)
     key = (os.getpid(), loaded.home)
     with _lock:
         if key not in _apps:
@@ -80,14 +97,18 @@ def using(app: App) -> Iterator[App]:
     key = (os.getpid(), app.settings.home)
     with _lock:
         before = _apps.get(key)
+        used_before = _used.get(key)
         _apps[key] = (app, PendingStarts())
+        _used[key] = app
     try:
         yield app
     finally:
         with _lock:
-            del _apps[key]
+            del _apps[key], _used[key]
             if before is not None:
                 _apps[key] = before
+            if used_before is not None:
+                _used[key] = used_before
 
 
 @atexit.register

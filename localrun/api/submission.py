@@ -7,12 +7,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from localrun.api.apps import app_for, pending_starts_of
+from localrun.api.apps import app_for, pending_starts_of, settings_for
 from localrun.api.exceptions import TaskFailed
 from localrun.api.task import Task
 from localrun.app import App
 from localrun.bundle.images.build_options import check_context, parse_secrets
 from localrun.errors import Problem, UsageError
+from localrun.manager.defaults import with_defaults
 from localrun.manager.request import Request, to_iexec_request
 from localrun.settings.options import ProfileName, PullPolicy
 from localrun.task.bind_mounts import parse_mounts
@@ -41,15 +42,15 @@ def submit(
     target: str | None = None,
     build_secrets: Mapping[str, Place] | Iterable[str] = (),
     build_contexts: Mapping[str, str] | None = None,
-    writable_inputs: bool = False,
-    copy_inputs: bool = False,
+    writable_inputs: bool | None = None,
+    copy_inputs: bool | None = None,
     mounts: Iterable[str] = (),
-    hardened: bool = False,
-    pull: PullPolicy = "missing",
+    hardened: bool | None = None,
+    pull: PullPolicy | None = None,
     platform: str | None = None,
-    retries: int = 0,
-    profile: ProfileName = "bundle",
-    replicas: int = 1,
+    retries: int | None = None,
+    profile: ProfileName | None = None,
+    replicas: int | None = None,
     agree: int | None = None,
     metadata: Mapping[str, Any] | None = None,
     home: Place | None = None,
@@ -76,6 +77,9 @@ def submit(
     With `profile="iexec"`, the bundle is a folder with a Dockerfile, an image archive, or an image name, and
     the inputs are `args`, `input_files`, `datasets`, `secrets` (by number), `app_secret` and `callback`.
 
+    An option that is None comes from a variable or a settings file, e.g. `localrun.toml`, else it has the
+    default of `localrun run`.
+
     Raises `BundleError`, `DescriptorError`, `ImageError`, `InputsError`, `AdmissionError` or `UsageError`
     with all problems, or `EngineUnreachable`. Nothing is created then.
     """
@@ -83,14 +87,18 @@ def submit(
 
 
 def _submit(bundle: Place, given: Mapping[str, Any]) -> Task:
-    options = _parse(given)
+    settings = settings_for(given["home"])
+    options = with_defaults(_parse(given), settings)
     values, folder = _given(given["inputs"], given["values"])
-    own = {} if given["profile"] == "iexec" else values
+    is_app = options.get("profile") == "iexec"
+    own = {} if is_app else values
     request = Request(Path(bundle), values=own, inputs_folder=folder, detached=True, **options)
-    if given["profile"] == "iexec":
+    if is_app:
+        from localrun.manager.defaults import iexec_inputs
         from localrun.platforms import iexec
 
-        request = to_iexec_request(request, iexec.parse_inputs(values), os.fspath(bundle))
+        inputs = iexec.parse_inputs(iexec_inputs(values, settings))
+        request = to_iexec_request(request, inputs, os.fspath(bundle))
     return start(app_for(given["home"]), request)
 
 

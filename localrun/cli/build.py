@@ -61,7 +61,8 @@ def command(
     """
     from localrun.bundle.builder.builder import BuildOptions, build
 
-    request = BuildOptions(bundle, target_file, image, options.folder_build(given), force=force)
+    build_options, image = options.folder_build(given, image, context.settings)
+    request = BuildOptions(bundle, target_file, image, build_options, force=force)
     warnings: list[str] = []
 
     def warn(message: str) -> None:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import click
@@ -15,8 +16,8 @@ from localrun.cli.exit_codes import ExitCode, code_for_error
 if TYPE_CHECKING:
     from localrun.app import App
     from localrun.errors import LocalrunError
-    from localrun.manager.manager import OnExit
     from localrun.settings import Settings
+    from localrun.settings.options import OnExit
 
 MakeApp = Callable[["Settings"], "App"]
 
@@ -39,6 +40,13 @@ class CliContext:
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     on_imported: Callable[[], None] = lambda: None
 
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings of the command. Raises `UsageError` with every invalid one."""
+        from localrun import settings
+
+        return settings.load(self.environ, home=self.home)
+
     def report(self, error: LocalrunError) -> ExitCode:
         """Print an error and return its exit code."""
         from localrun.console.report import report_error
@@ -52,9 +60,7 @@ class CliContext:
 
         Raises `UsageError` if a setting is invalid.
         """
-        from localrun import settings
-
-        app = self.make_app(settings.load(self.environ, home=self.home))
+        app = self.make_app(self.settings)
         try:
             yield app
         finally:

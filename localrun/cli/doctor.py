@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator, Mapping
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from localrun.settings import Settings
 
 _COLOURS = {"ok": "32", "warn": "33", "fail": "31"}
-_ALSO = frozenset({"LOCALRUN_TOKEN"})  # read by the server, not a setting
 
 Found = tuple[str, "Check"]
 
@@ -60,39 +60,68 @@ def _checks(context: CliContext) -> Iterator[Found]:
 
 
 def _settings(context: CliContext) -> tuple[Settings, list[Check]]:
-    """Return the settings without invalid variables, and the checks of the variables."""
+    """Return the settings without invalid ones, and the checks of all."""
     from localrun import settings
-    from localrun.maintenance.doctor import fail, ok
-    from localrun.masking.redaction import Redactor
+    from localrun.maintenance.doctor import fail
 
     environ, checks = dict(context.environ), []
     try:
-        made = settings.load(environ, home=context.home)
+        made = context.settings
     except UsageError as error:
         for problem in error.problems:
-            checks.append(fail(problem.path, problem.message, f"correct it, or `unset {problem.path}`"))
-            environ.pop(problem.path, None)
-        made = settings.load(environ, home=context.home)
-    checks += _unknown(context.environ)
-    hide = Redactor().redact_text
-    known = {name: hide(value) for name, value in environ.items() if name in _names()}
-    values_text = ", ".join(f"{name}={value}" for name, value in known.items()) or "all defaults"
-    return made, checks or [ok("settings", values_text, **known)]
+            name = problem.path or problem.file
+            remedy = problem.remedy or (f"correct {problem.file}" if problem.file else "")
+            place = problem.where.removesuffix(problem.path).strip()
+            message = f"{place}: {problem.message}" if place else problem.message
+            checks.append(fail(name, message, remedy or f"correct it, or `unset {name}`"))
+            environ.pop(name, None)
+        with_files = not any(problem.file for problem in error.problems)
+        made = settings.load(environ, with_files=with_files, home=context.home)
+    return made, [*checks, *_unknown(context.environ), *_values(made)]
+
+
+def _values(made: Settings) -> Iterator[Check]:
+    """Yield each value with its origin; the defaults together."""
+    from localrun.maintenance.doctor import ok, warn
+    from localrun.masking.redaction import Redactor
+    from localrun.settings.model import FIELDS
+
+    defaults = made.defaults
+    values: dict[str, Any] = {name: getattr(made, name) for name in FIELDS}
+    tables = {name: value for name, value in defaults.run.items() if isinstance(value, dict)}
+    values |= {name: value for name, value in defaults.run.items() if name not in tables}
+    for table, items in {**tables, "inputs": defaults.inputs, "server": defaults.server}.items():
+        values |= {f"{table}.{name}": value for name, value in items.items()}
+    shown = Redactor().redact(values)
+    for name, origin in defaults.origins.items():
+        text, facts = f"{_text(shown[name])} ({origin})", {"value": shown[name], "origin": origin}
+        if blocked := defaults.blocked.get(name):
+            yield warn(name, f"{text}: {blocked.message}", blocked.remedy, **facts)
+        else:
+            yield ok(name, text, **facts)
+    others = {name: shown[name] for name in FIELDS if name not in defaults.origins}
+    yield ok("defaults", ", ".join(f"{name}={_text(value)}" for name, value in others.items()), **others)
+
+
+def _text(value: Any) -> str:
+    return "none" if value is None else value if isinstance(value, str) else json.dumps(value)
 
 
 def _unknown(environ: Mapping[str, str]) -> Iterator[Check]:
     from localrun.maintenance.doctor import warn
+    from localrun.settings.loading import option_variables
 
+    known = sorted(_names().union(option_variables().values()))
     for name in environ:
-        if name.startswith("LOCALRUN_") and name not in _names() | _ALSO:
-            guess = did_you_mean(name, sorted(_names()))
+        if name.startswith("LOCALRUN_") and name not in known:
+            guess = did_you_mean(name, known)
             yield warn(name, "unknown setting (ignored)", guess or f"unset {name}")
 
 
 def _names() -> set[str]:
-    from localrun.settings import PREFIX, Settings
+    from localrun.settings.loading import VARIABLES
 
-    return {PREFIX + field.upper() for field in Settings.__struct_fields__}
+    return set(VARIABLES.values())
 
 
 def _print(found: list[Found], environ: Mapping[str, str]) -> None:

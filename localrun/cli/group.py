@@ -64,6 +64,7 @@ SECTIONS: Sections = {
         "rm": ("rm", "Delete ended tasks with all their files."),
         "prune": ("prune", "Remove unused tasks, containers, images and files."),
     },
+    "Settings": {"trust": ("trust", "Trust the settings file of a project.")},
     "Shell": {"completion": ("completion", "Generate a shell completion script.")},
 }
 COMMANDS = {name: entry for section in SECTIONS.values() for name, entry in section.items()}

@@ -12,6 +12,7 @@ from localrun.errors import UsageError
 
 if TYPE_CHECKING:
     from localrun.platforms.iexec import IexecInputs
+    from localrun.settings import Settings
 
 _FLAGS = {
     "args": "--args",
@@ -43,11 +44,11 @@ def _numbered(text: str) -> tuple[str, str]:
 
 
 with_iexec_options = options.combine(
-    options.with_default(
+    click.option(
         "--profile",
         type=click.Choice(["bundle", "iexec"]),
-        default="bundle",
-        help="Run BUNDLE as an iExec app: a Dockerfile folder, an image archive or an image.",
+        help="Run BUNDLE as an iExec app: a Dockerfile folder, an image archive or an image.  "
+        "[default: bundle]",
     ),
     click.option("--args", metavar="TEXT", help="iExec: arguments of the app, as one string."),
     click.option(
@@ -86,17 +87,19 @@ with_iexec_options = options.combine(
 )
 
 
-def pop_iexec_inputs(given: dict[str, Any]) -> IexecInputs | None:
-    """Remove the iExec options from `given` and return them; None without `--profile iexec`.
+def pop_iexec_inputs(given: dict[str, Any], settings: Settings) -> IexecInputs | None:
+    """Remove the iExec options from `given` and return them; None for another profile.
 
     Raises `UsageError` for iExec options without that profile.
     """
-    profile = given.pop("profile")
+    given["profile"] = profile = given["profile"] or settings.defaults.run.get("profile", "bundle")
     found = {key: value for key in _FLAGS if (value := given.pop(key))}
     if profile == "iexec":
+        from localrun.manager.defaults import iexec_inputs
         from localrun.platforms import iexec
 
-        return iexec.parse_inputs({**found, "secrets": dict(found.get("secrets", ()))})
+        inputs = iexec_inputs({**found, "secrets": dict(found.get("secrets", ()))}, settings)
+        return iexec.parse_inputs(inputs)
     if found:
         first = _FLAGS[next(iter(found))]
         raise UsageError(f"{first} needs --profile iexec", remedy=f"add `--profile iexec`, or omit {first}")

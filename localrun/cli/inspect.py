@@ -42,7 +42,7 @@ def command(context: CliContext, /, *, bundle: Path, image: str | None, as_json:
     from localrun.bundle.reader import read_bundle
 
     with context.app() as app:
-        chosen = options.folder_build(build)
+        chosen, image = options.folder_build(build, image, context.settings)
         found = read_bundle(bundle, image=image, cache=app.settings.cache, build=chosen)
         config, unknown = _read_image(app, found, chosen.platform)
     if as_json:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from localrun.bundle.images.build_options import FolderBuild
     from localrun.engines.base import BuildSecret
+    from localrun.settings import Settings
     from localrun.task.record import BindMount
 
 _MOST_DIGITS = 18  # of a count
@@ -241,13 +242,13 @@ def pop_build_fields(given: dict[str, Any]) -> dict[str, Any]:
     return {**places, **words, **pairs, "build_secrets": found["build_secrets"]}
 
 
-def folder_build(given: dict[str, Any]) -> FolderBuild:
-    """Return the options of `build_options` for a command that creates no task."""
-    from localrun.bundle.images.build_options import FolderBuild
+def folder_build(
+    given: dict[str, Any], image: str | None, settings: Settings
+) -> tuple[FolderBuild, str | None]:
+    """Return the options of `build_options`, and the image, for a command that creates no task."""
+    from localrun.manager.defaults import build_with_defaults
 
-    fields = pop_build_fields(given)
-    secrets, contexts = fields.pop("build_secrets"), fields.pop("build_contexts")
-    return FolderBuild(**fields, secrets=secrets, contexts=contexts)
+    return build_with_defaults(pop_build_fields(given), image, settings)
 
 
 mounts = click.option(

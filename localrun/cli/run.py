@@ -166,7 +166,7 @@ def command(context: CliContext, /, bundle: str, **given: Any) -> int:
     BUNDLE is a zip or folder with a descriptor and an image archive, a folder with a descriptor and a
     Dockerfile, or a descriptor with --image.
     """
-    iexec = pop_iexec_inputs(given)
+    iexec = pop_iexec_inputs(given, context.settings)
     return run_in_foreground(context, _BundleSource(bundle, iexec), Choices.of(given))
 
 
@@ -343,14 +343,12 @@ class _BundleSource:
         self._iexec = iexec
 
     def request(self, app: App, choices: Choices, notify: Callable[[str], None]) -> Request:  # noqa: ARG002
+        from localrun.manager.defaults import with_defaults
         from localrun.manager.request import Request, to_iexec_request
 
-        asked = Request(
-            Path(self.name),
-            **choices.named_inputs(),
-            assignments=choices.assignments,
-            **choices.options,
-        )
+        fields = with_defaults(choices.options, app.settings)
+        inputs = choices.named_inputs()
+        asked = Request(Path(self.name), **inputs, assignments=choices.assignments, **fields)
         return asked if self._iexec is None else to_iexec_request(asked, self._iexec, self.name)
 
     def notes(self, record: TaskRecord) -> Iterable[str]:  # noqa: ARG002

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ from localrun.cli import options
 from localrun.cli.context import CliContext, pass_context
 from localrun.cli.exit_codes import ExitCode
 from localrun.console.streams import print_err, print_out
-from localrun.errors import EngineError, LocalrunError, UsageError
+from localrun.errors import EngineError, LocalrunError
 
 if TYPE_CHECKING:
     import socket
@@ -27,13 +26,12 @@ GREETING = "🎯 Task Manager initialized - Global task lists created"
 
 
 @click.command()
-@options.with_default("--host", metavar="ADDRESS", default="127.0.0.1", help="Address to listen on.")
-@options.with_default(
+@click.option("--host", metavar="ADDRESS", help="Address to listen on.  [default: 127.0.0.1]")
+@click.option(
     "--port",
     type=click.IntRange(0, 65535),
     metavar="PORT",
-    default=8000,
-    help="Port to listen on; 0 picks a free one.",
+    help="Port to listen on; 0 picks a free one.  [default: 8000]",
 )
 @click.option(
     "--bundles",
@@ -43,19 +41,16 @@ GREETING = "🎯 Task Manager initialized - Global task lists created"
     help="Folder of bundles and files that clients may use; repeatable.  [default: .]",
 )
 @click.option("--logs", type=options.RAW, metavar="DIR", help="Folder of the journal.  [default: logs]")
-@options.with_default(
+@click.option(
     "--on-exit",
     type=click.Choice(["leave", "kill", "wait"]),
-    default="kill",
-    help="What to do with running tasks on shutdown.",
+    help="What to do with running tasks on shutdown.  [default: kill]",
 )
 @click.option("--token", metavar="TEXT", help="Bearer token required from clients.  [env: LOCALRUN_TOKEN]")
-@options.with_default(
-    "--heartbeat", type=options.DURATION, default="30s", help="Interval between heartbeat entries."
+@click.option(
+    "--heartbeat", type=options.DURATION, help="Interval between heartbeat entries.  [default: 30s]"
 )
-@options.with_default(
-    "--upload-limit", type=options.SIZE, default="8Gi", help="Maximum size of an uploaded file."
-)
+@click.option("--upload-limit", type=options.SIZE, help="Maximum size of an uploaded file.  [default: 8Gi]")
 @click.option(
     "--name", "names", multiple=True, metavar="HOST", help="Additional host name of the server; repeatable."
 )
@@ -66,21 +61,30 @@ GREETING = "🎯 Task Manager initialized - Global task lists created"
     metavar="PATH",
     help="Prefix of App Engine's API; repeatable.  [default: /app-engine/, /api/]",
 )
-@options.flag("--open", "opens", help="Open the web page in a browser.")
-@options.flag("--without-engine", help="Start even if no container engine is available.")
+@options.flag("--open/--no-open", "opens", default=None, help="Open the web page in a browser.")
+@options.flag(
+    "--without-engine/--with-engine", default=None, help="Start even if no container engine is available."
+)
 @pass_context
-def command(context: CliContext, /, logs: str | None, without_engine: bool, opens: bool, **given: Any) -> int:
+def command(
+    context: CliContext, /, logs: str | None, without_engine: bool | None, opens: bool | None, **given: Any
+) -> int:
     """Serve the tasks of this folder over HTTP, with a web page.
 
     Only this machine can reach the server, unless --host is another address; then clients need a token, and
     the web page gets it with the one-time code in the printed address. Tasks continue when their client
     disconnects. The page /docs documents the API.
     """
-    chosen = _options(context.environ, **given)
     from localrun import settings
-
-    app = context.make_app(settings.load(context.environ, home=context.home, logs=logs))
+    from localrun.server.config import server_options
     from localrun.server.sockets import listen
+
+    loaded = settings.load(context.environ, home=context.home, logs=logs)
+    defaults = loaded.defaults.server
+    lenient = defaults.get("without_engine", False) if without_engine is None else without_engine
+    opens = defaults.get("open", False) if opens is None else opens
+    chosen = server_options(loaded, **given)
+    app = context.make_app(loaded)
 
     try:
         sockets = listen(chosen.host, chosen.port)
@@ -88,27 +92,10 @@ def command(context: CliContext, /, logs: str | None, without_engine: bool, open
         context.report(error)
         return ExitCode.ADDRESS
     try:
-        return _start(context, app, chosen, sockets, lenient=without_engine, opens=opens)
+        return _start(context, app, chosen, sockets, lenient=lenient, opens=bool(opens))
     finally:
         for each in sockets:
             each.close()
-
-
-def _options(environ: Mapping[str, str], **given: Any) -> ServerOptions:
-    from localrun.server.appengine.paths import DEFAULT_PREFIXES, read_prefix
-    from localrun.server.config import ServerOptions
-
-    token = given.pop("token") or environ.get("LOCALRUN_TOKEN") or None
-    names = frozenset(name.lower() for name in given.pop("names"))
-    folders = given.pop("bundles") or (Path.cwd(),)
-    given["api_prefixes"] = tuple(map(read_prefix, given["api_prefixes"])) or DEFAULT_PREFIXES
-    made = ServerOptions(token=token, hosts=names, bundles=folders, **given)
-    if not made.is_loopback and not token:
-        raise UsageError(
-            f"--host {made.host} without a token would let other machines run containers here",
-            remedy="set LOCALRUN_TOKEN to a long random string, or omit --host",
-        )
-    return made
 
 
 def _start(

@@ -60,7 +60,7 @@ def command(
     from localrun.console.report import report_error
     from localrun.console.results import failure_fields
 
-    build = options.folder_build(given)
+    build, image = options.folder_build(given, image, context.settings)
     codes = []
     reports = []
     output_format = "json" if as_json else output_format

@@ -16,6 +16,7 @@ from localrun.errors import InputsError, Problem
 from localrun.manager.request import Request
 from localrun.values import Assignments
 from localrun.values.input_folder import load_texts
+from localrun.values.parsing import FileValue, raise_problems, resolve_files, unknown_input
 from localrun.values.region_names import parse_region_name
 from localrun.values.regions import is_image_object, path_in
 
@@ -42,6 +43,17 @@ def gather(request: Request, descriptor: Descriptor) -> GatheredInputs:
 
     Raises `InputsError` if a client names a file that it may not read.
     """
+    found = _gather(request, descriptor)
+    if not request.default_inputs.inputs:
+        return found
+    defaults, warnings = _defaults(request, descriptor)
+    used = [name for name in defaults if name not in found.given]
+    request.default_inputs.check_trusted(f"inputs.{name}" for name in used)
+    completed = override({name: defaults[name] for name in used}, found.values)
+    return GatheredInputs(completed, found.assigned, (*found.warnings, *warnings))
+
+
+def _gather(request: Request, descriptor: Descriptor) -> GatheredInputs:
     assigned = values.parse_assignments(request.assignments, descriptor)
     given = _values(request, descriptor)
     if request.inputs_folder is None:
@@ -59,6 +71,26 @@ def gather(request: Request, descriptor: Descriptor) -> GatheredInputs:
     invalid = assigned.invalid | {_parameter(problem) for problem in notes.problems} - assigned.values.keys()
     warnings = tuple(map(str, found.unknown)) if is_complete else ()
     return GatheredInputs(given, Assignments(assigned.values, problems, frozenset(invalid)), warnings)
+
+
+def _defaults(request: Request, descriptor: Descriptor) -> tuple[dict[str, Any], list[str]]:
+    """Return the inputs of the settings that the bundle has, and a warning for each of the others."""
+    found: dict[str, Any] = {}
+    warnings: list[str] = []
+    for name, value in request.default_inputs.inputs.items():
+        region = parse_region_name(name)
+        if name in descriptor.inputs or (region is not None and region.parameter in descriptor.inputs):
+            found[name] = resolve_files(value, Path())
+        else:
+            place = request.default_inputs.origins.get(f"inputs.{name}", "settings")
+            problem = unknown_input(name, descriptor)
+            warnings.append(f"{place}: {problem.message} is ignored; {problem.remedy}")
+    if request.wait_for_inputs:  # such a task stores its inputs
+        notes = Notes("inputs")
+        files = {name: value for name, value in found.items() if isinstance(value, FileValue)}
+        found |= load_texts(files, descriptor, notes)
+        raise_problems(notes.problems)
+    return found, warnings
 
 
 def _parameter(problem: Problem) -> str:

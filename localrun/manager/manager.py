@@ -7,9 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
-
-from msgspec.structs import replace
+from typing import Any
 
 from localrun.engines.labels import LABEL_TASK
 from localrun.errors import AdmissionError, Cause, LocalrunError, ShuttingDown, TaskExists, TaskNotFound
@@ -25,14 +23,13 @@ from localrun.manager.submission import DeferSignals, PreparedTask, Submitter
 from localrun.manager.workers import Workers, in_parallel
 from localrun.runner.runner import Runner
 from localrun.settings import Settings
+from localrun.settings.options import OnExit
 from localrun.task.active import ActiveTask
 from localrun.task.events import Event, Listener
 from localrun.task.outcome import Outcome
 from localrun.task.record import TaskRecord
 from localrun.task.states import TaskState
 from localrun.task.store import TaskStore
-
-OnExit = Literal["leave", "kill", "wait"]
 
 
 class Manager:
@@ -116,6 +113,9 @@ class Manager:
         invalid field, and `TaskExists` if the existing task has other fields or has ended.
         """
         self._refuse_if_closed()
+        profile = self._settings.defaults.run.get("profile")
+        if profile and {"bundle", "image"} & payload.keys():
+            payload = {"profile": profile, **payload}
         if is_manual(payload):
             try:
                 return self._manual.create(payload, assigned_by, task_id)
@@ -127,8 +127,8 @@ class Manager:
         existing = self._existing(task_id, payload)
         if existing is not None:
             return existing
-        request = replace(from_payload(payload, find_bundle, find_file), assigned_by=assigned_by)
-        return self.submit(request, task_id=task_id, start=start)
+        request = from_payload(payload, find_bundle, find_file, self._settings)
+        return self.submit(request.replace(assigned_by=assigned_by), task_id=task_id, start=start)
 
     def _existing(self, task_id: str | None, payload: Mapping[str, Any]) -> ActiveTask | None:
         record = self.find_task(task_id) if task_id else None

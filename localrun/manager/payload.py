@@ -7,12 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from localrun.errors import InputsError, Problem, UsageError
+from localrun.manager.defaults import with_defaults
 from localrun.manager.request import Request, to_iexec_request
 from localrun.masking.masker import MASK
+from localrun.settings import Settings
+from localrun.settings.model import NO_DEFAULTS
 from localrun.settings.options import Parser, invalid, parse_text
 from localrun.suggestions import did_you_mean
 from localrun.task.options import PARSERS
 from localrun.units import format_count
+
+_NO_SETTINGS = Settings()
 
 
 def _object(value: Any) -> dict[str, Any]:
@@ -106,26 +111,29 @@ def from_payload(
     payload: Mapping[str, Any],
     find_bundle: Callable[[str], Path] = Path,
     find_file: Callable[[str], Path] | None = None,
+    settings: Settings = _NO_SETTINGS,
 ) -> Request:
-    """Read a task object that is not a manual task.
+    """Read a task object that is not a manual task; `settings` have the options that it leaves open.
 
     `find_bundle` and `find_file` turn the names of a bundle and of a file into paths.
     Raises `UsageError` with every unknown or invalid field, and as `to_iexec_request`.
     """
     if payload.get("profile") == "iexec" and ("bundle" in payload or "image" in payload):
-        return _read_iexec(payload, find_bundle, find_file)
+        return _read_iexec(payload, find_bundle, find_file, settings)
     if "bundle" in payload:
         found = _read(payload, _BUNDLE_FIELDS)
         bundle = find_bundle(found.pop("bundle"))
         folder = found.pop("inputs") if isinstance(found.get("inputs"), str) else None
-        request = _request(bundle, _find_build(found, find_file), payload)
+        request = _request(bundle, _find_build(found, find_file), payload, settings)
         path = None if folder is None else _folder(folder, find_file)
         return request.replace(find_file=find_file, inputs_folder=path)
     from localrun.descriptor.synthetic import describe_image
 
     found = _read(payload, _IMAGE_FIELDS)
     described = describe_image(found["image"], found.get("inputs", {}), found.pop("outputs", {}))
-    return _request(Path(), {**found, "descriptor": described}, payload)
+    # its inputs are those of the object
+    request = _request(Path(), {**found, "descriptor": described}, payload, settings)
+    return request.replace(default_inputs=NO_DEFAULTS)
 
 
 def _find_build(found: dict[str, Any], find_file: Callable[[str], Path] | None) -> dict[str, Any]:
@@ -153,6 +161,7 @@ def _read_iexec(
     payload: Mapping[str, Any],
     find_bundle: Callable[[str], Path],
     find_file: Callable[[str], Path] | None,
+    settings: Settings,
 ) -> Request:
     from localrun.platforms import iexec
 
@@ -165,7 +174,7 @@ def _read_iexec(
     found = _read({key: value for key, value in payload.items() if key not in _IEXEC_INPUTS}, _IEXEC_FIELDS)
     del found["profile"]
     bundle = find_bundle(found.pop("bundle")) if "bundle" in found else Path()
-    request = _request(bundle, found, redact_secrets(payload))
+    request = _request(bundle, found, redact_secrets(payload), settings)
     return to_iexec_request(request.replace(find_file=find_file), inputs).replace(find_file=None)
 
 
@@ -209,7 +218,9 @@ def _fields(
     return found
 
 
-def _request(bundle: Path, found: dict[str, Any], payload: Mapping[str, Any]) -> Request:
+def _request(bundle: Path, found: dict[str, Any], payload: Mapping[str, Any], settings: Settings) -> Request:
     names = {"inputs": "values", "env": "environment"}
     fields = {names.get(key, key): value for key, value in found.items()}
-    return Request(bundle, **fields, detached=True, wait_for_inputs=True, submitted=payload)
+    # the profile decides how the object is read, so it is known here
+    completed = with_defaults({"profile": "bundle", **fields}, settings)
+    return Request(bundle, **completed, detached=True, wait_for_inputs=True, submitted=payload)

@@ -11,6 +11,7 @@ import msgspec
 from localrun.bundle.images.build_options import FolderBuild
 from localrun.engines.base import BuildSecret
 from localrun.errors import UsageError
+from localrun.settings.model import NO_DEFAULTS, Defaults
 from localrun.task.options import RunOptions
 
 if TYPE_CHECKING:
@@ -22,13 +23,12 @@ class Request(RunOptions, frozen=True):
 
     `bundle` is read from disk. Alternatively, `image` and the text of a `descriptor` describe the task; a
     `bundle` with a `descriptor` provides only its image. `assignments` are `name=VALUE` strings, parsed by
-    the input's type; they override `values`, which override the files in `inputs_folder`. `find_file` returns
-    the path of a file named in `values`, or refuses it, for clients that may not read every file of this
-    user. `downloads` maps inputs to their URL
+    the input's type; they override `values`, which override the files in `inputs_folder`, and these the
+    inputs of the settings in `default_inputs`. `find_file` returns the path of a file named in `values`, or
+    refuses it, for clients that may not read every file of this user. `downloads` maps inputs to their URL
     and SHA-256 (or an empty string). With `wait_for_inputs`, a task with missing inputs waits for them. A
-    `held` task gets its inputs later, and starts on request.
-    `secrets` are environment variables whose values are masked everywhere. `build_secrets` are for the build
-    of the image. `metadata` are JSON values by key
+    `held` task gets its inputs later, and starts on request. `secrets` are environment variables whose values
+    are masked everywhere. `build_secrets` are for the build of the image. `metadata` are JSON values by key
     for the user's own use. `submitted` is the JSON object that the request was read from.
     """
 
@@ -37,6 +37,7 @@ class Request(RunOptions, frozen=True):
     values: Mapping[str, Any] = msgspec.field(default_factory=dict)
     inputs_folder: Path | None = None
     assignments: Sequence[str] = ()
+    default_inputs: Defaults = NO_DEFAULTS
     wait_for_inputs: bool = False
     held: bool = False
     find_file: Callable[[str], Path] | None = None
@@ -95,4 +96,5 @@ def to_iexec_request(request: Request, inputs: IexecInputs, app: str = "") -> Re
         secrets=prepared.secrets,
         warnings=prepared.warnings,
         writable_inputs=True,
+        default_inputs=NO_DEFAULTS,  # these are among the inputs of the app
     )

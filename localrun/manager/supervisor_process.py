@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from localrun.settings import Settings
+from localrun.settings.model import FIELDS
 from localrun.task import supervision
 
 _PACKAGES = Path(__file__).parents[2]  # the folder with the package
@@ -41,7 +42,9 @@ def _spawn(settings: Settings, descriptor: int) -> bool:
     import subprocess
 
     ledger = settings.ledger and settings.ledger.absolute()
-    given = msgspec.json.encode(msgspec.structs.replace(settings, ledger=ledger), enc_hook=str).decode()
+    # without the options of tasks and servers: a secret must not be in the list of processes
+    own = Settings(**{name: getattr(settings, name) for name in FIELDS if name != "ledger"}, ledger=ledger)
+    given = msgspec.json.encode(own, enc_hook=str).decode()
     program = [sys.executable, "-P", "-c", _CODE, str(_PACKAGES), str(descriptor), given]
     with (settings.home / supervision.LOG).open("ab") as log:
         process = subprocess.Popen(

@@ -16,6 +16,8 @@ from localrun.bundle.images.ensure import ensure_image
 from localrun.bundle.reader import Bundle, read_bundle
 from localrun.descriptor import Descriptor
 from localrun.engines.base import Engine
+from localrun.manager.defaults import build_with_defaults
+from localrun.settings import Settings
 
 _DESCRIPTORS = ("descriptor.yml", "descriptor.yaml")
 
@@ -49,18 +51,19 @@ def find(places: Iterable[Path]) -> Path:
     )
 
 
-def read(path: Path, cache: Path, build: Mapping[str, Any]) -> Bundle:
-    """Read the bundle; `build` are the options of `submit` for a build. Raises as `read_bundle`."""
-    names = {"build_secrets": "secrets", "build_contexts": "contexts"}
-    chosen = FolderBuild(**{names.get(name, name): value for name, value in build.items()})
-    return read_bundle(path, cache=cache, build=chosen)
+def read(path: Path, settings: Settings, build: Mapping[str, Any]) -> tuple[Bundle, FolderBuild]:
+    """Read the bundle; `build` are the options of `submit` for a build, completed by the settings.
+
+    Raises as `read_bundle` and `build_with_defaults`.
+    """
+    chosen, image = build_with_defaults(build, None, settings)
+    return read_bundle(path, image=image, cache=settings.cache, build=chosen), chosen
 
 
-def make(path: Path, engine: Engine, cache: Path, build: Mapping[str, Any]) -> ProjectBundle:
+def make(path: Path, engine: Engine, settings: Settings, build: Mapping[str, Any]) -> ProjectBundle:
     """Read the bundle and build or load its image, once for all processes that share the cache."""
-    found = read(path, cache, build)
-    platform = build.get("platform", "")
-    image = ensure_image(found.image, engine, cache=cache, platform=platform, warn=_warn)
+    found, chosen = read(path, settings, build)
+    image = ensure_image(found.image, engine, cache=settings.cache, platform=chosen.platform, warn=_warn)
     return ProjectBundle(path, found.descriptor, image.id)
 
 

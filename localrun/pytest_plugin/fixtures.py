@@ -164,8 +164,8 @@ def localrun_bundle(
     """The project's own bundle. Its image is built or loaded once, also with multiple xdist workers."""
     from localrun.pytest_plugin import bundle
 
-    cache = _settings(pytestconfig, localrun_settings).cache
-    return bundle.make(localrun_bundle_path, localrun_docker, cache, localrun_build)
+    settings = _settings(pytestconfig, localrun_settings)
+    return bundle.make(localrun_bundle_path, localrun_docker, settings, localrun_build)
 
 
 @pytest.fixture

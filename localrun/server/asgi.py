@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from localrun import settings
 from localrun.app import App
 from localrun.server.application import make_api
-from localrun.server.config import ServerOptions
+from localrun.server.config import server_options
 from localrun.server.state import ServerState
 from localrun.server.task_system.project_tasks import ProjectTasks
 
@@ -30,8 +30,9 @@ def make_app(app: App | None = None, find_task_manager: Callable[[], Any] | None
     With `find_task_manager`, the routes of the Task System call the object that it returns.
     """
     names = frozenset({"testserver"})  # sent by Starlette's test client; public host names contain a dot
-    options = ServerOptions(token=os.environ.get("LOCALRUN_TOKEN") or None, hosts=names)
-    state = ServerState(app or shared_app(), options)
+    app = app or shared_app()
+    options = server_options(app.settings, token=os.environ.get("LOCALRUN_TOKEN"), names=names)
+    state = ServerState(app, options)
     if find_task_manager is not None:
         state.project_tasks = ProjectTasks(state, find_task_manager)
     return StandaloneApp(make_api(state), state)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
-from localrun.server.appengine.paths import DEFAULT_PREFIXES
+from localrun.errors import UsageError
+from localrun.server.appengine.paths import DEFAULT_PREFIXES, read_prefix
+from localrun.settings import Settings
+from localrun.settings.options import OnExit
 
-OnExit = Literal["leave", "kill", "wait"]
+_COMMAND = ("open", "without_engine")  # settings of the command
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -64,3 +67,31 @@ class ServerOptions:
         reachable from elsewhere has many names, but requires a token.
         """
         return LOOPBACK | self.hosts if self.is_loopback else None
+
+
+def server_options(settings: Settings, **given: Any) -> ServerOptions:
+    """Return the options of a server: those given (None or empty: not given), completed by the settings.
+
+    Raises `UsageError` for a server that others can reach without a token, for a folder that does not exist,
+    and if the user has to trust the project first.
+    """
+    options = {name: value for name, value in given.items() if value not in (None, (), frozenset())}
+    defaults = settings.defaults
+    used = {name: value for name, value in defaults.server.items() if name not in (*options, *_COMMAND)}
+    defaults.check_trusted(f"server.{name}" for name in used)
+    for folder in used.get("bundles", ()):
+        if not Path(folder).is_dir():
+            place = defaults.origins["server.bundles"]
+            raise UsageError(f"{place}: no such folder: {folder!r}", remedy="correct or remove the setting")
+    found = used | options
+    folders = tuple(map(Path, found.pop("bundles", (Path.cwd(),))))
+    hosts = frozenset(name.lower() for name in found.pop("names", ()))
+    if "api_prefixes" in found:
+        found["api_prefixes"] = tuple(map(read_prefix, found["api_prefixes"]))
+    made = ServerOptions(**found, bundles=folders, hosts=hosts)
+    if not made.is_loopback and not made.token:
+        raise UsageError(
+            f"--host {made.host} without a token would let other machines run containers here",
+            remedy="set LOCALRUN_TOKEN to a long random string, or omit --host",
+        )
+    return made

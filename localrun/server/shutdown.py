@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 
 from localrun.console.display.sanitize import escape_control_chars
-from localrun.server.config import OnExit
+from localrun.settings.options import OnExit
 from localrun.task.record import TaskRecord
 from localrun.units import format_count, format_duration
 

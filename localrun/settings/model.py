@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
+
+from localrun.errors import Problem, UsageError
 
 CACHE = Path("~/.cache/localrun")
 # of the settings; these may contain bytes that are not UTF-8
@@ -17,6 +21,38 @@ def _doc(description: str, **limits: Any) -> msgspec.Meta:
 
 
 _Positive = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class Defaults(msgspec.Struct, frozen=True, kw_only=True):
+    """Options of tasks and servers from variables and files, for what a command or a request leaves open.
+
+    `run` has validated options by name, with absolute paths. In `inputs`, `@FILE` is a file. `origins` are
+    the variable or the line of a file of each value, also of the settings, by its key, e.g. `server.port`.
+    `blocked` are the values of a project that the user does not trust, which must not be used. `variables`
+    are those that `run` names as secrets of a build.
+    """
+
+    run: Mapping[str, Any] = {}
+    inputs: Mapping[str, Any] = {}
+    server: Mapping[str, Any] = {}
+    origins: Mapping[str, str] = {}
+    blocked: Mapping[str, Problem] = {}
+    variables: Mapping[str, str] = {}
+
+    def __repr__(self) -> str:
+        """Hide the values, among which is the token of the server."""
+        return "Defaults(...)"
+
+    def check_trusted(self, names: Iterable[str]) -> None:
+        """Raise `UsageError` if the user has to trust the project before these values can be used."""
+        problems = [self.blocked[name] for name in names if name in self.blocked]
+        if problems:
+            message = "the settings of this project are not trusted"
+            remedy = problems[0].remedy
+            raise UsageError(message, remedy=remedy, problems=[replace(one, remedy="") for one in problems])
+
+
+NO_DEFAULTS = Defaults()
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,3 +130,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_size: Annotated[
         _Positive | None, _doc("Size of all ended tasks, e.g. 50Gi, the oldest are deleted; default: any")
     ] = None
+
+    @property
+    def defaults(self) -> Defaults:
+        """The options of tasks and servers, for what a command or a request leaves open."""
+        return NO_DEFAULTS
+
+
+class LoadedSettings(Settings, frozen=True, kw_only=True):
+    """Settings with the options of tasks and servers, as `load` returns them."""
+
+    defaults: Defaults = NO_DEFAULTS
+
+
+FIELDS = Settings.__struct_fields__

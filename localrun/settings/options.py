@@ -1,7 +1,8 @@
-"""The options of a run: their names, which every entry point shares, and the validation of their values."""
+"""The options of tasks and servers: the names that all entry points share, and the validation of values."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal, get_args
@@ -10,7 +11,10 @@ from localrun.units import parse_bytes, parse_duration
 
 ProfileName = Literal["bundle", "iexec"]
 PullPolicy = Literal["never", "missing", "always"]
+OnExit = Literal["leave", "kill", "wait"]
 Parser = Callable[[Any], Any]
+
+MOUNT = re.compile(r"(?s)(?P<source>.+):(?P<target>/[^:]*)(?::(?P<mode>[^:/]*))?")
 
 
 def invalid(expected: str, value: Any) -> ValueError:
@@ -27,6 +31,44 @@ def parse_boolean(value: Any) -> bool:
 def parse_text(value: Any, expected: str = "a non-empty string") -> str:
     if not isinstance(value, str) or not value:
         raise invalid(expected, value)
+    return value
+
+
+def _texts(value: Any) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
+        raise invalid("a list of non-empty strings", value)
+    return value
+
+
+def _texts_by_name(value: Any) -> dict[str, str]:
+    if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
+        raise invalid("a table of strings", value)
+    return value
+
+
+def _table(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise invalid("a table", value)
+    return value
+
+
+def _build_args(value: Any) -> dict[str, str]:
+    """Return the arguments as strings: a version such as 3 is easily written without quotes."""
+    if not isinstance(value, dict) or not all(isinstance(item, (str, int, float)) for item in value.values()):
+        raise invalid("a table of strings", value)
+    return {name: str(item).lower() if isinstance(item, bool) else str(item) for name, item in value.items()}
+
+
+def _mounts(value: Any) -> list[str]:
+    for text in _texts(value):
+        if MOUNT.fullmatch(text) is None:
+            raise ValueError(f"{text!r} is not SRC:DST or SRC:DST:rw, with an absolute DST")
+    return list(value)
+
+
+def _port(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**16:
+        raise invalid("a port from 0 to 65535", value)
     return value
 
 
@@ -79,3 +121,34 @@ PARSERS: dict[str, Parser] = {
     "replicas": partial(_count, least=1),
     "agree": partial(_count, least=1),
 }
+
+# options that only the command line, Python and settings files have
+LOCAL_PARSERS: dict[str, Parser] = {
+    "image": parse_text,
+    "dockerfile": parse_text,
+    "context": parse_text,
+    "target": parse_text,
+    "build_args": _build_args,
+    "build_contexts": _texts_by_name,
+    "build_secrets": _texts_by_name,
+    "mounts": _mounts,
+    "metadata": _table,  # see `task/metadata.py`
+}
+
+SERVER_PARSERS: dict[str, Parser] = {
+    "host": parse_text,
+    "port": _port,
+    "bundles": _texts,
+    "on_exit": partial(_choice, OnExit),
+    "token": parse_text,
+    "heartbeat": _seconds,
+    "upload_limit": _bytes,
+    "names": _texts,
+    "api_prefixes": _texts,
+    "open": parse_boolean,
+    "without_engine": parse_boolean,
+}
+
+# options with a single value, which are variables too
+LOCAL_SCALARS = ("image", "dockerfile", "context", "target")
+SERVER_SCALARS = ("host", "port", "on_exit", "heartbeat", "upload_limit", "open", "without_engine")

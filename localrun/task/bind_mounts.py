@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 import posixpath
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from localrun.errors import EngineError, Problem, UsageError
+from localrun.settings.options import MOUNT
 from localrun.task.record import BindMount
 from localrun.undecodable import escape, is_text
 from localrun.units import format_count
 
-_FORM = r"(?s)(?P<source>.+):(?P<target>/[^:]*)(?::(?P<mode>[^:/]*))?"
 _OF_THE_ENGINE = ("/proc", "/sys", "/dev", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf")
 
 
@@ -24,7 +23,7 @@ def parse_mount(text: str, folder: Path | None = None) -> BindMount:
     A relative SRC starts at `folder` (None: the working directory), and `~` is the user's home.
     Raises ValueError for another form, an SRC that does not exist, and a DST that cannot be mounted.
     """
-    found = re.fullmatch(_FORM, text)
+    found = MOUNT.fullmatch(text)
     if found is None:
         raise ValueError(f"'{escape(text)}' is not SRC:DST or SRC:DST:rw, with an absolute DST")
     if found["mode"] not in (None, "ro", "rw"):

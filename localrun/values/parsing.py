@@ -129,7 +129,7 @@ def expand_path(text: str) -> Path:
 
 def _json(text: str, notes: Notes) -> Any:
     try:
-        return _resolve(json.loads(text), Path())
+        return resolve_files(json.loads(text), Path())
     except (ValueError, RecursionError) as error:
         kind = "object" if text.startswith("{") else "list"
         notes.error(
@@ -152,12 +152,12 @@ def load_values(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         message = "expected a mapping of input names to values"
         raise_problems([Problem("", message, "write e.g. `threshold: 0.5`", file=str(path))])
-    return {name: _resolve(value, path.parent) for name, value in found.items()}
+    return {name: resolve_files(value, path.parent) for name, value in found.items()}
 
 
 def load_list(path: Path) -> Any:
     """Load a JSON or YAML file of one value, with `FileValue` for `@FILE`. Raises `InputsError`."""
-    return _resolve(_load(path), path.parent)
+    return resolve_files(_load(path), path.parent)
 
 
 def _load(path: Path) -> Any:
@@ -221,13 +221,14 @@ def _from_yaml(data: bytes, path: Path) -> Any:
     return found.root.to_python()
 
 
-def _resolve(value: Any, base: Path) -> Any:
+def resolve_files(value: Any, base: Path) -> Any:
+    """Return a value with `FileValue` for each string `@FILE`; a relative path starts at `base`."""
     if isinstance(value, str) and value.startswith("@"):
         return value[1:] if value.startswith("@@") else FileValue(base / expand_path(value))
     if isinstance(value, list):
-        return [_resolve(item, base) for item in value]
+        return [resolve_files(item, base) for item in value]
     # an item in App Engine's form of an array, or an image with its region; any other object is a geometry,
     # whose strings stay as they are
     if isinstance(value, dict) and (set(value) == {"index", "value"} or "file" in value):
-        return {key: _resolve(item, base) for key, item in value.items()}
+        return {key: resolve_files(item, base) for key, item in value.items()}
     return value

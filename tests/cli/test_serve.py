@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from localrun.cli import serve
-from localrun.server.config import ServerOptions
+from localrun.server.config import ServerOptions, server_options
+from localrun.settings import Settings
 from tests.cli.command import Command
 
 DEFAULTS: dict[str, Any] = {
@@ -20,7 +20,7 @@ DEFAULTS: dict[str, Any] = {
 
 
 def options(**given: Any) -> ServerOptions:
-    return serve._options({}, **DEFAULTS | given)
+    return server_options(Settings(), **DEFAULTS | given)
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from localrun.server.config import OnExit
 from localrun.server.shutdown import shutdown_notice
+from localrun.settings.options import OnExit
 from localrun.task.record import TaskRecord
 from localrun.task.states import TaskState
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from localrun import fs
+from localrun.manager.defaults import with_defaults
 from localrun.manager.request import Request
 from localrun.server import temp_folders
 from localrun.server.appengine.app_stores import AppStores
@@ -17,6 +18,7 @@ from localrun.server.appengine.objects import state_name
 from localrun.server.appengine.runs import AppEngineRun, RunStore
 from localrun.server.appengine.uploaded_tasks import UploadedTask, UploadedTasks
 from localrun.server.request_log import RequestLog
+from localrun.settings.model import NO_DEFAULTS
 from localrun.task.active import ActiveTask
 from localrun.task.record import TaskRecord
 
@@ -112,7 +114,9 @@ class AppEngine:
         if not task.descriptor.inputs:
             raise task_not_found()
         run = self.runs.create(task.id)  # first: a run without a localrun task is dropped by `start`
-        request = Request(task.bundle, held=True, detached=True, assigned_by=ASSIGNED_BY)
+        # the inputs of a run come from its client
+        options = with_defaults({"profile": "bundle"}, self.app.settings) | {"default_inputs": NO_DEFAULTS}
+        request = Request(task.bundle, held=True, detached=True, assigned_by=ASSIGNED_BY, **options)
         try:
             self._supervised(self.manager.submit(request, task_id=run.id))
         except BaseException:

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from localrun.errors import UsageError
+from localrun.manager.defaults import with_defaults
 from localrun.manager.rerun import request_from, with_changes
 from localrun.report.details.rows import read_descriptor
 from localrun.report.details.timeline import usage_samples
@@ -115,7 +116,8 @@ async def rerun_task(request: Request, task_id: TaskId) -> Response:
 
 def _rerun(state: ServerState, task_id: str, found: models.Rerun) -> TaskRecord:
     before = state.get_record(task_id)
-    if before.run_plan.bind_mounts:
+    own = with_defaults({}, state.app.settings).get("bind_mounts", [])
+    if any(mount not in own for mount in before.run_plan.bind_mounts):
         raise UsageError(
             f"task {before.short_id} mounts paths of the server's machine, which a client cannot do",
             remedy=f"run it there: `localrun rerun {before.short_id}`",
