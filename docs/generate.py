@@ -8,12 +8,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from chapters import causes, commands, descriptor, http, settings
+from chapters import app_engine, causes, commands, descriptor, http, settings
 
 FOLDER = Path(__file__).parent / "reference"
 CHAPTERS = {
     "commands.md": commands.page,
     "http.md": http.page,
+    "app-engine.md": app_engine.page,
     "settings.md": settings.page,
     "causes.md": causes.page,
     "descriptor.md": descriptor.page,
