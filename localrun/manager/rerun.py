@@ -187,6 +187,8 @@ class _Rerun:
         if place in self._mounted:
             return self._mounted_file(place, original)
         copy = self._workspace.inputs / place
+        if original == copy and copy.exists():  # a held task
+            return copy
         changed = self._changed(original)
         if changed is False:
             return original

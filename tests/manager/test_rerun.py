@@ -64,7 +64,7 @@ def test_bundle_values_and_options_are_those_of_the_task(tmp_path: Path) -> None
 
 def test_every_field_that_a_plan_and_a_request_share_is_taken_over() -> None:
     shared = {field for field in RunPlan.__struct_fields__ if field in Request.__struct_fields__}
-    assert shared - {"bundle", "values", "detached"} <= {
+    assert shared - {"bundle", "values", "detached", "held"} <= {
         *("image", "build_args", "pull", "command", "environment"),
         *("writable_inputs", "copy_inputs", "hardened", "retries"),
         *("profile", "callback", "hostname", "replicas", "agree"),

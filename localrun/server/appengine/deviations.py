@@ -58,9 +58,9 @@ _TASKS: tuple[Deviation, ...] = (
 )
 
 _PROVISIONS: tuple[Deviation, ...] = (
-    Deviation("provision_started", "bug",
-              "provisions a run again that was started, also while it runs",
-              "a run that was started is refused (403)"),
+    Deviation("provision_deleted", "difference",
+              "stores inputs of a run whose files were deleted",
+              "such a run is refused (403)"),
     Deviation("provision_name", "bug",
               "names the file of an input as the request writes the name",
               "the file has the name of the descriptor"),

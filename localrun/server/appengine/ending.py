@@ -84,7 +84,7 @@ def receive_outputs(
 
 
 def _started(service: AppEngine, run: AppEngineRun) -> ActiveTask:
-    task = service.manager.get_task(run.id)
+    task = service.manager.get_task(run.localrun_id)
     if task is None or task.record.run_plan.held or task.record.state not in _STARTED:
         raise invalid_state()
     return task

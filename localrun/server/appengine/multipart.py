@@ -22,7 +22,7 @@ _BUFFER = 1024**2  # bytes to collect before they are written
 _MAX_PARTS = 100
 
 
-class Part(msgspec.Struct, frozen=True):
+class FormPart(msgspec.Struct, frozen=True):
     """A part of a body: its field, its file name (None: it is not a file), and the path of its content."""
 
     name: str
@@ -45,7 +45,7 @@ def _boundary(request: Request) -> bytes | None:
 
 async def receive_parts(
     request: Request, folder: Path, *, disk_limit: float = 100.0, most: int = _MAX_PARTS
-) -> list[Part]:
+) -> list[FormPart]:
     """Write the first `most` parts of a body to new files in `folder`, named `0`, `1` and so on.
 
     A body that ends early is an error; further parts are read and dropped. The files do not fill the disk to
@@ -78,7 +78,7 @@ class _Writer:
     """Writes the parts that a parser reports to files."""
 
     def __init__(self, folder: Path, limit: DiskLimit, most: int) -> None:
-        self.parts: list[Part] = []
+        self.parts: list[FormPart] = []
         self.is_complete = False
         self._folder = folder
         self._limit = limit
@@ -117,7 +117,9 @@ class _Writer:
         self._stream = path.open("xb", buffering=0)
         path.chmod(0o644)
         name = options.get(b"name", b"").decode("utf-8", "replace")
-        self.parts.append(Part(name, None if filename is None else filename.decode("utf-8", "replace"), path))
+        self.parts.append(
+            FormPart(name, None if filename is None else filename.decode("utf-8", "replace"), path)
+        )
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
         if self._stream is None:
@@ -136,7 +138,7 @@ class _Writer:
             self._stream = None
 
 
-def first_file(parts: list[Part]) -> Part:
+def first_file(parts: list[FormPart]) -> FormPart:
     """Return the first part of an upload. Raises `AppEngineError` if there is none, or it is a field."""
     if not parts or not parts[0].is_file:
         raise AppEngineError(500, SERVER_ERROR, "Server error.")

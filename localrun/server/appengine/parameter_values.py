@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Container
+from collections.abc import Callable, Collection, Container
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -28,6 +28,13 @@ _NULL = "null"
 _BEGIN = datetime(1, 1, 1)
 
 ItemName = Callable[[str, str], str]
+
+
+def find_name(names: Collection[str], name: str) -> str | None:
+    """Return the name of a parameter without regard to case, as App Engine compares it."""
+    if name in names:
+        return name
+    return next((one for one in names if one.lower() == name.lower()), None)
 
 
 def input_item(name: str, index: str) -> str:

@@ -39,7 +39,8 @@ def send_file(request: Request, stream: BinaryIO, filename: str, media_type: str
 
 
 def attachment_headers(filename: str) -> dict[str, str]:
-    return {"Content-Disposition": f'attachment; filename="{filename}"'}
+    plain = filename.encode("ascii", "replace").decode().replace('"', "'")  # of an undeclared output
+    return {"Content-Disposition": f'attachment; filename="{plain}"'}
 
 
 def error_response(

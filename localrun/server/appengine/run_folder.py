@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 from localrun.descriptor import Descriptor
 from localrun.server.appengine.archives import ZipMember
 from localrun.server.appengine.errors import unreadable_file
-from localrun.server.appengine.parameter_values import ValueReader, input_item, output_item
+from localrun.server.appengine.parameter_values import ValueReader, find_name, input_item, output_item
 from localrun.server.appengine.starting import null_inputs
 from localrun.task.record import TaskRecord
 from localrun.task.workspace import Workspace
@@ -22,7 +22,8 @@ _MAX_FILES = 1_000_000
 class RunFolder:
     """The folder of the inputs or of the outputs of a run. Links in it are followed inside of it only."""
 
-    def __init__(self, record: TaskRecord, descriptor: Descriptor, *, is_input: bool) -> None:
+    def __init__(self, run_id: str, record: TaskRecord, descriptor: Descriptor, *, is_input: bool) -> None:
+        self._run_id = run_id
         self._record = record
         self._parameters = descriptor.inputs if is_input else descriptor.outputs
         self._is_input = is_input
@@ -38,7 +39,7 @@ class RunFolder:
         item_name = input_item if self._is_input else output_item
         nulls = null_inputs(self._record) if self._is_input else ()
         with self._tree() as tree:
-            reader = ValueReader(tree, self._record.id, item_name, nulls)
+            reader = ValueReader(tree, self._run_id, item_name, nulls)
             found = [reader.read(self._parameters[name].type, name) for name in self._names()]
         return [value for value in found if value is not None]
 
@@ -75,8 +76,7 @@ class RunFolder:
             yield from _members(tree, entry, "" if indexes else entry.parts[0])
 
     def _find(self, tree: UntrustedDir, name: str, indexes: Sequence[str]) -> TreeEntry:
-        declared = next((one for one in self._parameters if one.lower() == name.lower()), name)
-        parts = (name if name in self._parameters else declared, *indexes)
+        parts = (find_name(self._parameters, name) or name, *indexes)
         try:
             found = None if _is_special(name) else tree.find(parts)
         except UnsafePath:

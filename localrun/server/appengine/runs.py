@@ -1,6 +1,7 @@
 """The runs of uploaded tasks: which localrun task belongs to which uploaded task.
 
-The id of a run is that of its localrun task, which holds everything else: state, inputs, log and outputs.
+A localrun task holds everything else: state, inputs, log and outputs. It has the id of the run. If the run is
+provisioned again after it was started, a new localrun task takes its place.
 """
 
 from __future__ import annotations
@@ -8,7 +9,10 @@ from __future__ import annotations
 import threading
 import time
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
+
+import msgspec
 
 from localrun import fs
 from localrun.task.record import Frozen
@@ -18,6 +22,7 @@ class AppEngineRun(Frozen, frozen=True, kw_only=True):
     """A run of an uploaded task. `created` is in seconds since 1970.
 
     `secret` authorizes the upload of outputs. A deleted run stays readable with `deleted`, its last state.
+    `attempts` are the localrun tasks after the first one.
     """
 
     id: str
@@ -25,6 +30,17 @@ class AppEngineRun(Frozen, frozen=True, kw_only=True):
     secret: str
     created: float
     deleted: str | None = None
+    attempts: list[str] = msgspec.field(default_factory=list)
+
+    @property
+    def localrun_ids(self) -> tuple[str, ...]:
+        """The ids of all localrun tasks of the run."""
+        return (self.id, *self.attempts)
+
+    @property
+    def localrun_id(self) -> str:
+        """The id of the localrun task that the run shows."""
+        return self.localrun_ids[-1]
 
 
 class RunStore:
@@ -80,6 +96,10 @@ class RunStore:
     def mark_deleted(self, run: AppEngineRun, state: str) -> AppEngineRun:
         """Note the state that a run is shown with after its localrun task was deleted."""
         return self._save(run.replace(deleted=state))
+
+    def set_attempts(self, run: AppEngineRun, attempts: Sequence[str]) -> AppEngineRun:
+        """Note the localrun tasks after the first one."""
+        return self._save(run.replace(attempts=list(attempts)))
 
     def remove(self, run: AppEngineRun) -> None:
         """Forget a run."""

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from localrun import fs
+from localrun.copying import DiskLimit, copy_file, copy_tree
+from localrun.errors import TaskNotFound, UsageError
 from localrun.manager.defaults import with_defaults
 from localrun.manager.request import Request
+from localrun.manager.submission import PreparedTask
 from localrun.server import temp_folders
 from localrun.server.appengine.app_stores import AppStores
-from localrun.server.appengine.errors import invalid_number, run_not_found, task_not_found
+from localrun.server.appengine.errors import invalid_number, invalid_state, run_not_found, task_not_found
 from localrun.server.appengine.objects import state_name
 from localrun.server.appengine.runs import AppEngineRun, RunStore
 from localrun.server.appengine.uploaded_tasks import UploadedTask, UploadedTasks
@@ -56,6 +61,7 @@ class AppEngine:
         self.upload_limit = upload_limit
         self.find_file = find_file
         self._supervised = supervised
+        self._reopening = threading.Lock()
 
     def start(self) -> None:
         """Finish what processes that died have left: partial uploads, and deletions."""
@@ -65,12 +71,22 @@ class AppEngine:
         known = {task.id for task in self.tasks.all()}
         for run in self.runs.all():
             if run.task_id not in known:
-                self._remove_task_of(run)
+                self._remove_tasks_of(run)
                 self.runs.remove(run)
             elif run.deleted is not None:
-                self._remove_task_of(run)
-            elif self.find_record(run) is None:  # it was never created, or was deleted with `localrun rm`
-                self.runs.remove(run)
+                self._remove_tasks_of(run)
+            else:
+                self._restore(run)
+
+    def _restore(self, run: AppEngineRun) -> None:
+        """Delete partial inputs, and what was never created or was deleted with `localrun rm`."""
+        found = [task_id for task_id in run.localrun_ids if self.manager.find_task(task_id) is not None]
+        if not found:
+            self.runs.remove(run)
+            return
+        if run.localrun_id != found[-1]:
+            self.runs.set_attempts(run, [task_id for task_id in found if task_id != run.id])
+        fs.remove(self.app.store.open(found[-1]).uploads)
 
     @contextmanager
     def receiving(self) -> Iterator[Path]:
@@ -101,7 +117,7 @@ class AppEngine:
         runs = self.runs.of_task(task.id)
         self.tasks.remove(task)
         for run in runs:
-            self._remove_task_of(run)
+            self._remove_tasks_of(run)
             self.runs.remove(run)
 
     # -- runs ------------------------------------------------------------------------------------
@@ -114,15 +130,55 @@ class AppEngine:
         if not task.descriptor.inputs:
             raise task_not_found()
         run = self.runs.create(task.id)  # first: a run without a localrun task is dropped by `start`
-        # the inputs of a run come from its client
-        options = with_defaults({"profile": "bundle"}, self.app.settings) | {"default_inputs": NO_DEFAULTS}
-        request = Request(task.bundle, held=True, detached=True, assigned_by=ASSIGNED_BY, **options)
         try:
-            self._supervised(self.manager.submit(request, task_id=run.id))
+            self._submit(task, run.id)
         except BaseException:
             self.runs.remove(run)
             raise
         return run
+
+    def _submit(self, task: UploadedTask, task_id: str) -> ActiveTask:
+        # the inputs of a run come from its client
+        options = with_defaults({"profile": "bundle"}, self.app.settings) | {"default_inputs": NO_DEFAULTS}
+        request = Request(task.bundle, held=True, detached=True, assigned_by=ASSIGNED_BY, **options)
+        made = self.manager.submit(request, task_id=task_id)
+        self._supervised(made)
+        return made
+
+    def held(self, run: AppEngineRun) -> PreparedTask:
+        """Return the localrun task of a run that was not started. Raises `AppEngineError`."""
+        try:
+            return self.manager.held.get(run.localrun_id)
+        except TaskNotFound:
+            raise (run_not_found() if run.deleted is None else invalid_state()) from None
+        except UsageError:
+            raise invalid_state() from None
+
+    def reopen(self, run_id: str) -> PreparedTask:
+        """Return the localrun task of a run that was not started, or a new one with the same inputs.
+
+        The former one stays a task of localrun, and goes on if it is active. Raises `AppEngineError`.
+        """
+        with self._reopening:
+            run = self.get_run(run_id)
+            if run.deleted is not None:
+                raise invalid_state()
+            before = self.get_record(run)
+            if before.run_plan.held and not before.state.is_final:
+                return self.held(run)
+            task_id = str(uuid.uuid4())
+            self.runs.set_attempts(run, (*run.attempts, task_id))  # first, as for a new run
+            try:
+                made = self._submit(self.task_of(run), task_id)
+                source, limit = self.app.store.open(before.id).inputs, DiskLimit(self.app.settings.disk_stop)
+                with fs.wrap_os_errors(made.workspace.path):
+                    copy_tree(source, made.workspace.inputs, copy=partial(copy_file, limit=limit))
+                self.manager.held.note(task_id, before.missing, before.received or before.inputs)
+                return self.manager.held.get(task_id)
+            except BaseException:
+                self._remove_task(task_id)
+                self.runs.set_attempts(run, run.attempts)
+                raise
 
     def get_run(self, run_id: str) -> AppEngineRun:
         """Return a run by its id, also a deleted one. Raises `AppEngineError`."""
@@ -137,7 +193,7 @@ class AppEngine:
 
     def find_record(self, run: AppEngineRun) -> TaskRecord | None:
         """Return the record of the localrun task of a run; None if it was deleted."""
-        return self.manager.find_task(run.id)
+        return self.manager.find_task(run.localrun_id)
 
     def get_record(self, run: AppEngineRun) -> TaskRecord:
         """Return the record of the localrun task of a run. Raises `AppEngineError` if it was deleted."""
@@ -159,16 +215,20 @@ class AppEngine:
         """Stop a run, and delete its files. It stays readable with its state."""
         if run.deleted is None:
             self.runs.mark_deleted(run, self.state_of(run))
-            self._remove_task_of(run)
+            self._remove_tasks_of(run)
 
-    def _remove_task_of(self, run: AppEngineRun) -> None:
-        record = self.find_record(run)
+    def _remove_tasks_of(self, run: AppEngineRun) -> None:
+        for task_id in run.localrun_ids:
+            self._remove_task(task_id)
+
+    def _remove_task(self, task_id: str) -> None:
+        record = self.manager.find_task(task_id)
         if record is None:
             return
         if not record.state.is_final:
-            self.manager.kill_task(run.id, grace=0)
-            self.manager.wait_for(run.id)
-        self.app.remove(run.id)
+            self.manager.kill_task(task_id, grace=0)
+            self.manager.wait_for(task_id)
+        self.app.remove(task_id)
 
 
 def check_id(text: str) -> str:

@@ -11,17 +11,17 @@ import msgspec
 
 from localrun.descriptor import Descriptor
 from localrun.descriptor.types import Array, DataType, File, Geometry, Image, Notes
-from localrun.errors import LocalrunError, TaskNotFound, UsageError
+from localrun.errors import LocalrunError, UsageError
 from localrun.manager.submission import PreparedTask
 from localrun.server.appengine.errors import (
     AppEngineError,
     invalid_state,
     not_provisioned,
-    run_not_found,
     server_error,
 )
 from localrun.server.appengine.parameter_values import ValueReader, input_item
 from localrun.server.appengine.provisioning.input_store import InputStore
+from localrun.server.appengine.runs import AppEngineRun
 from localrun.server.appengine.service import AppEngine
 from localrun.task.record import TaskRecord
 from localrun.task.states import TaskState
@@ -39,37 +39,27 @@ def null_inputs(record: TaskRecord) -> set[str]:
     return {name for name, value in shown.items() if value is None}
 
 
-def note_provisioned(service: AppEngine, run_id: str) -> None:
+def note_provisioned(service: AppEngine, run: AppEngineRun) -> None:
     """Make a run PROVISIONED if no required input is missing, as the state action does."""
-    prepared = _held(service, run_id)
+    prepared = service.held(run)
     if prepared.task.record.state is not TaskState.CREATED:
         raise invalid_state()
     with prepared.guard:
         missing = InputStore(prepared.task.workspace, prepared.descriptor).missing()
-        service.manager.held.note(run_id, missing, prepared.task.record.received)
+        service.manager.held.note(run.localrun_id, missing, prepared.task.record.received)
 
 
-def start(service: AppEngine, run_id: str, deviate: Callable[[str], None]) -> None:
+def start(service: AppEngine, run: AppEngineRun, deviate: Callable[[str], None]) -> None:
     """Start a provisioned run. Raises `AppEngineError`, and the run stays as it is then."""
-    if _held(service, run_id).task.record.state is TaskState.CREATED:
+    if service.held(run).task.record.state is TaskState.CREATED:
         raise not_provisioned()
     try:
-        service.manager.held.start(run_id, partial(_checked, deviate))
+        service.manager.held.start(run.localrun_id, partial(_checked, deviate))
     except UsageError:
         raise invalid_state() from None
     except LocalrunError as error:  # this machine cannot run it
         text = "; ".join(part for part in (error.message, error.remedy) if part)
         raise server_error(text) from error
-
-
-def _held(service: AppEngine, run_id: str) -> PreparedTask:
-    run = service.get_run(run_id)
-    try:
-        return service.manager.held.get(run.id)
-    except TaskNotFound:
-        raise (run_not_found() if run.deleted is None else invalid_state()) from None
-    except UsageError:
-        raise invalid_state() from None
 
 
 def _checked(deviate: Callable[[str], None], prepared: PreparedTask) -> dict[str, Any]:

@@ -174,7 +174,8 @@ async def get_input(request: Request, task_id: TaskId, name: Name) -> Response:
     if mounted is not None:  # the user's file; the folder of the task has a placeholder or a link
         opened = await anyio.to_thread.run_sync(_open_mounted, mounted)
     else:
-        place = workspace.uploads if record.missing else workspace.inputs
+        is_waiting = record.missing and not record.run_plan.held
+        place = workspace.uploads if is_waiting else workspace.inputs
         opened = await _open(record, place, name, name, record.run_plan.input_folder)
     if opened is None:
         hint = views.waiting_for_inputs(record)

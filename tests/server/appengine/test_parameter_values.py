@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from localrun.server.appengine.parameter_values import ValueReader, input_item, output_item
+from localrun.server.appengine.parameter_values import ValueReader, find_name, input_item, output_item
 from localrun.values.untrusted import UntrustedDir
 from tests.support.descriptors import make, parameter
 
@@ -51,6 +51,12 @@ def test_a_value_has_its_type_in_upper_case(
 ) -> None:
     (tmp_path / "p").write_text(text)
     assert read(tmp_path, kind) == {"taskRunId": RUN, "parameterName": "p", "type": name, "value": value}
+
+
+def test_names_are_compared_without_case() -> None:
+    assert find_name(["a", "Image"], "image") == "Image"
+    assert find_name(["Image", "image"], "image") == "image"
+    assert find_name(["a"], "b") is None
 
 
 def test_a_number_is_a_double(tmp_path: Path) -> None:

@@ -490,16 +490,55 @@ class TestState:
         record = env.client.get(f"/task/{run.id}").json()["task"]
         assert record["state"] == "PROVISIONED"
 
-    def test_a_started_run_is_not_provisioned_again(self, run: Run) -> None:
-        run.put("integer", 5)
+    def start(self, run: Run) -> str:
+        """Start a run and wait for its end; the id of its localrun task."""
         assert run.send("POST", "state-actions", json={"desired": "RUNNING"}).status_code == 200
-        response = run.put("integer", 6)
-        check(response, 403, STATE, "run is in invalid state")
-        assert_deviates(response, "provision_started")
+        found = run.env.service.get_run(run.id).localrun_id
+        run.env.service.manager.wait_for(found, 30)
+        return found
+
+    def test_a_run_that_has_ended_is_provisioned_and_run_again(
+        self, env: AppEngineEnvironment, run: Run
+    ) -> None:
+        # Given a run that has ended
+        run.put("integer", 5)
+        run.put("string", None)
+        run.put("strings", ["a"])
+        first = self.start(run)
+        assert (first, run.state) == (run.id, "FINISHED")
+
+        # When one input is refused, it stays so
+        check(run.put("integer", 3), 400, VALUE, GT, of("integer"))
+        assert run.state == "FINISHED"
+
+        # When one input is replaced, then the run is provisioned with it and all others
+        assert run.put("integer", 6).status_code == 200
+        assert run.state == "PROVISIONED"
+        assert env.get(f"task-runs/{run.id}/input/integer").content == b"6"
+        found = env.get(f"task-runs/{run.id}/inputs").json()
+        assert [(one["parameterName"], one["value"]) for one in found] == [
+            ("integer", 6),
+            ("string", None),
+            ("strings", [{"index": 0, "value": "a"}]),
+        ]
+        assert {one["taskRunId"] for one in found} == {run.id}
+        check(run.send("GET", "outputs"), 403, STATE, "run is in invalid state")
+
+        # And it runs again as another task of localrun
+        second = self.start(run)
+        assert (second != first, run.state) == (True, "FINISHED")
+        for task_id, value in ((first, 5), (second, 6)):
+            record = env.service.manager.find_task(task_id)
+            assert record is not None
+            assert record.inputs["integer"] == value
+        env.request("DELETE", f"task-runs/{run.id}")
+        assert [env.service.manager.find_task(one) for one in (first, second)] == [None, None]
 
     def test_a_deleted_run_is_not_provisioned(self, env: AppEngineEnvironment, run: Run) -> None:
         env.request("DELETE", f"task-runs/{run.id}")
-        check(run.put("integer", 6), 403, STATE, "run is in invalid state")
+        response = run.put("integer", 6)
+        check(response, 403, STATE, "run is in invalid state")
+        assert_deviates(response, "provision_deleted")
 
 
 def test_a_run_of_an_upper_case_id_is_found(env: AppEngineEnvironment, run: Run) -> None:

@@ -6,6 +6,7 @@ import re
 import threading
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -309,3 +310,57 @@ class TestDeletion:
         text = f'404 NOT_FOUND "Unable to find run with id: {UNKNOWN}"'
         assert response.json()["details"] == {"type": "server", "exceptionMessage": text}
         check(env.request("DELETE", "task-runs/1"), 400, BUNDLE, "Invalid bundle format", EMPTY)
+
+
+class TestRestart:
+    def test_provisioned_values_survive_and_partial_ones_are_deleted(self, tmp_path: Path) -> None:
+        with serve_app_engine(tmp_path, Programs()) as env:
+            env.task = env.upload(descriptor(INPUTS, {"names": "string"}))  # type: ignore[attr-defined]
+            run = Run(env, "a")
+            run.put("extra", None)
+            before = run.get("/inputs").json()
+            partial = env.service.app.store.open(run.id).uploads / ".input.1-0.localrun-tmp"
+            partial.write_bytes(b"data")
+            incoming = env.service.app.settings.home / "appengine/incoming/.form.1-0.localrun-tmp"
+            incoming.mkdir(parents=True)
+        with serve_app_engine(tmp_path, Programs()) as env:
+            run.env = env
+            assert (run.state, run.get("/inputs").json()) == ("PROVISIONED", before)
+            assert not partial.exists()
+            assert not incoming.exists()
+            assert run.finish() == "FINISHED"
+            assert run.get("/output/names").text == "extra mode"
+
+    def test_an_attempt_that_was_never_created_is_dropped(self, tmp_path: Path) -> None:
+        with serve_app_engine(tmp_path, Programs()) as env:
+            env.task = env.upload(descriptor(INPUTS, {"names": "string"}))  # type: ignore[attr-defined]
+            run = Run(env, "a")
+            run.finish()
+            env.service.runs.set_attempts(env.service.get_run(run.id), [UNKNOWN])
+        with serve_app_engine(tmp_path, Programs()) as env:
+            run.env = env
+            assert run.state == "FINISHED"
+            run.put("mode", "b")
+            assert run.state == "PROVISIONED"
+
+
+class TestTask:
+    """A run is a task of localrun."""
+
+    def test_its_inputs_can_be_downloaded_before_it_starts(self, env: AppEngineEnvironment) -> None:
+        run = Run(env)
+        run.put("extra", 7)
+        assert env.client.get(f"/task/{run.id}/inputs/extra").content == b"7"
+
+    def test_it_can_be_run_again(self, env: AppEngineEnvironment) -> None:
+        run = Run(env, "a")
+        files = [("file", ("a", png())), ("location", ("b", POINT.encode()))]
+        env.request("POST", f"task-runs/{run.id}/input-provisions/image", files=files)
+        run.finish()
+        response = env.client.post(f"/task/{run.id}/rerun", json={})
+        assert response.status_code == 200, response.text
+        again = response.json()
+        record = env.service.manager.wait_for(again["task_id"], 30)
+        assert record is not None
+        assert (record.state, record.outputs["names"]) == ("FINISHED", "extra image image.geojson mode")
+        assert "notes" not in again or not again["notes"]

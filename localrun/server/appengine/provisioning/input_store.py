@@ -35,13 +35,6 @@ class InputStore:
         self._descriptor = descriptor
         self._limit = disk_limit
 
-    def find(self, name: str) -> str | None:
-        """Return the name of an input without regard to case, as App Engine compares it."""
-        names = self._descriptor.inputs
-        if name in names:
-            return name
-        return next((one for one in names if one.lower() == name.lower()), None)
-
     def has(self, name: str) -> bool:
         """Return whether an input is provisioned: an array has an item, or was sent as a whole."""
         return os.path.lexists(self._inputs / name)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from localrun.descriptor.types import Array, DataType, File, Geometry, Image
-from localrun.errors import InputsError, TaskNotFound, UsageError
+from localrun.errors import InputsError
 from localrun.server.appengine.errors import (
     BUNDLE,
     AppEngineError,
@@ -17,10 +18,10 @@ from localrun.server.appengine.errors import (
     null_pointer,
     parameter,
     parameter_not_found,
-    run_not_found,
     server_error,
     value_error,
 )
+from localrun.server.appengine.parameter_values import find_name
 from localrun.server.appengine.provisioning.bodies import Provision, read_item, read_provision
 from localrun.server.appengine.provisioning.contents import (
     Content,
@@ -42,28 +43,43 @@ _FILES = (File, Image)
 _MAX_SHOWN = 200  # characters of a value for display
 
 
+class _Storing:
+    """A change of an input, and how it is shown afterwards."""
+
+    def __init__(self, store: InputStore) -> None:
+        self.store = store
+        self.shown: Any = None
+
+
 class Provisioner:
     """The provisioning of one run. Its methods block.
 
-    `deviate` is called with the row of each deviation from App Engine. Raises `AppEngineError` if there is no
-    such run, or it was started.
+    A run that was started gets a new localrun task, with its former inputs. `deviate` is called with the row
+    of each deviation from App Engine. Raises `AppEngineError` if there is no such run, or it was deleted.
     """
 
     def __init__(self, service: AppEngine, run_id: str, deviate: Callable[[str], None]) -> None:
         run = service.get_run(run_id)
+        if run.deleted is not None:
+            deviate("provision_deleted")
+            raise invalid_state()
         self._service = service
         self._deviate = deviate
-        try:
-            self._prepared = service.manager.held.get(run.id)
-        except TaskNotFound:
-            raise (run_not_found() if run.deleted is None else invalid_state()) from None
-        except UsageError:
-            deviate("provision_started")
-            raise invalid_state() from None
-        workspace, limit = self._prepared.task.workspace, self._prepared.disk_limit
-        self._inputs = self._prepared.descriptor.inputs
-        self._store = InputStore(workspace, self._prepared.descriptor, limit)
+        self._inputs = service.task_of(run).descriptor.inputs
         self.run_id = run.id
+
+    @contextmanager
+    def _storing(self, name: str) -> Iterator[_Storing]:
+        """Yield the store of the run's inputs for a change of the input `name`, which is noted afterwards."""
+        prepared = self._service.reopen(self.run_id)
+        with prepared.guard:
+            self._service.held(self._service.get_run(self.run_id))  # it may have been started
+            store = InputStore(prepared.task.workspace, prepared.descriptor, prepared.disk_limit)
+            found = _Storing(store)
+            yield found
+            record = prepared.task.record
+            received = {**record.received, name: found.shown}
+            self._service.manager.held.note(record.id, store.missing(), received)
 
     # -- whole inputs ----------------------------------------------------------------------------
 
@@ -71,7 +87,7 @@ class Provisioner:
         """Set the input of an address to the value in a body; return the answer."""
         found = read_provision(body)
         name, content = self._content(found, address)
-        if self._store.find(address) is None:
+        if find_name(self._inputs, address) is None:
             raise null_pointer()
         return self._put(name, found, content)
 
@@ -91,7 +107,7 @@ class Provisioner:
         return [self._put(name, found, content) for name, content, found in checked]
 
     def _content(self, found: Provision, address: str) -> tuple[str, Content]:
-        name = self._store.find(found.name)
+        name = find_name(self._inputs, found.name)
         if name is None:
             raise parameter_not_found(address)
         kind = self._inputs[name].type
@@ -109,27 +125,27 @@ class Provisioner:
 
     def _put(self, name: str, found: Provision, content: Content) -> dict[str, Any]:
         kind = self._inputs[name].type
-        with self._prepared.guard:
+        with self._storing(name) as storing:
             if isinstance(kind, Array):
-                self._note_repeated(name, [])
-            self._store.put(name, content)
-            self._note(name, _shown(kind, found.value))
+                self._note_repeated(storing.store, name, [])
+            storing.store.put(name, content)
+            storing.shown = _shown(kind, found.value)
         value = {} if isinstance(kind, _FILES) else {"value": found.value}
         return {"parameterName": found.name, **value, "taskRunId": self.run_id}
 
     def put_file(self, address: str, path: Path, region: Path | None) -> dict[str, Any]:
         """Set the input of an address to an uploaded file, and a region next to it; return the answer."""
-        name = self._store.find(address)
+        name = find_name(self._inputs, address)
         if name is None:
             raise parameter_not_found(address)
         try:
             unpack = self._check_file(self._inputs[name].type, path)
             size = path.stat().st_size
-            with self._prepared.guard:
-                if region is None and self._store.has(f"{name}{REGION}"):
+            with self._storing(name) as storing:
+                if region is None and storing.store.has(f"{name}{REGION}"):
                     self._deviate("region_replaced")
-                self._store.put_file(name, path, region, unpack=unpack)
-                self._note(name, {"file": name, "size": size})
+                storing.store.put_file(name, path, region, unpack=unpack)
+                storing.shown = {"file": name, "size": size}
         except InvalidValue as error:
             self._deviate("refused_file")
             raise error.error(address) from error
@@ -160,10 +176,10 @@ class Provisioner:
             raise server_error(f"{address}: {error.message}") from error
         if isinstance(value, str) and not _is_json(value):
             self._deviate("item_text")
-        with self._prepared.guard:
-            self._note_repeated(name, indexes)
-            self._store.put_item(name, indexes, content)
-            self._note(name, _items(self._store.count(name)))
+        with self._storing(name) as storing:
+            self._note_repeated(storing.store, name, indexes)
+            storing.store.put_item(name, indexes, content)
+            storing.shown = _items(storing.store.count(name))
         shown = {} if isinstance(kind, (*_FILES, Geometry)) else {"value": value}
         return {"index": "/".join((address, *indexes)), **shown, "taskRunId": self.run_id}
 
@@ -174,16 +190,16 @@ class Provisioner:
             raise server_error(f"{address}: an item of type {kind.id} is not a file")
         try:
             unpack = self._check_file(kind, path)
-            with self._prepared.guard:
-                self._note_repeated(name, indexes)
-                self._store.put_item_file(name, indexes, path, unpack=unpack)
-                self._note(name, _items(self._store.count(name)))
+            with self._storing(name) as storing:
+                self._note_repeated(storing.store, name, indexes)
+                storing.store.put_item_file(name, indexes, path, unpack=unpack)
+                storing.shown = _items(storing.store.count(name))
         except InvalidValue as error:
             raise server_error(f"{address}: {error.message}") from error
         return {"index": "/".join((address, *indexes)), "taskRunId": self.run_id}
 
     def _item(self, address: str, indexes: list[str]) -> tuple[str, DataType]:
-        name = self._store.find(address)
+        name = find_name(self._inputs, address)
         if name is None:
             raise parameter_not_found(address)
         kind = self._inputs[name].type
@@ -196,16 +212,9 @@ class Provisioner:
             raise server_error(f"{address}: {'/'.join(indexes)} is nested too deep")
         return name, found
 
-    def _note_repeated(self, name: str, indexes: list[str]) -> None:
-        if self._store.has("/".join((name, *indexes))):
+    def _note_repeated(self, store: InputStore, name: str, indexes: list[str]) -> None:
+        if store.has("/".join((name, *indexes))):
             self._deviate("array_size")
-
-    # -- state -----------------------------------------------------------------------------------
-
-    def _note(self, name: str, shown: Any) -> None:
-        record = self._prepared.task.record
-        missing = self._store.missing()
-        self._service.manager.held.note(record.id, missing, {**record.received, name: shown})
 
     def _find_file(self, text: str) -> Path:
         """Return a file of this machine that clients may name."""

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from localrun.server.appengine import responses
 from localrun.server.appengine.deviations import deviate
 from localrun.server.appengine.errors import SERVER_ERROR, AppEngineError, parameter, unreadable_body
-from localrun.server.appengine.multipart import Part, is_multipart, receive_parts
+from localrun.server.appengine.multipart import FormPart, is_multipart, receive_parts
 from localrun.server.appengine.provisioning.bodies import read_json
 from localrun.server.appengine.provisioning.indexes import parse_indexes
 from localrun.server.appengine.provisioning.provisioner import Provisioner
@@ -51,7 +51,7 @@ async def post_input(request: Request) -> Response:
     """Set an input to a file, the first part of a form. A second part is its region."""
     name = request.path_params["name"]
 
-    def store(parts: list[Part], inputs: Provisioner) -> Any:
+    def store(parts: list[FormPart], inputs: Provisioner) -> Any:
         region = parts[1].path if len(parts) > 1 else None
         return inputs.put_file(name, parts[0].path, region)
 
@@ -73,7 +73,7 @@ async def post_item(request: Request) -> Response:
     name = request.path_params["name"]
     indexes = parse_indexes(name, request.query_params.get("value"))
 
-    def store(parts: list[Part], inputs: Provisioner) -> Any:
+    def store(parts: list[FormPart], inputs: Provisioner) -> Any:
         return inputs.put_item_file(name, indexes, parts[0].path)
 
     return await _receive(request, name, store)
@@ -89,7 +89,9 @@ async def _provision(request: Request, store: Callable[[Provisioner], Any]) -> R
     return responses.json(await run_sync(work))
 
 
-async def _receive(request: Request, name: str, store: Callable[[list[Part], Provisioner], Any]) -> Response:
+async def _receive(
+    request: Request, name: str, store: Callable[[list[FormPart], Provisioner], Any]
+) -> Response:
     """Receive the files of a form, and pass them to `store` in a thread.
 
     The form is received before anything else is checked, as App Engine does. Nothing of it is kept if it is

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 from anyio.to_thread import run_sync
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
@@ -29,7 +27,6 @@ from localrun.server.appengine.routing import router as make_router
 from localrun.server.appengine.routing import service
 from localrun.server.appengine.run_folder import RunFolder
 from localrun.server.appengine.service import AppEngine
-from localrun.server.file_response import prepare_download
 from localrun.values.input_folder import REGION
 
 router = make_router()
@@ -57,7 +54,7 @@ def _folder(found: AppEngine, run_id: str, direction: Direction) -> RunFolder | 
     record = found.find_record(run)
     if record is None:
         return None
-    return RunFolder(record, found.task_of(run).descriptor, is_input=direction == "input")
+    return RunFolder(run.id, record, found.task_of(run).descriptor, is_input=direction == "input")
 
 
 async def _values(request: Request, direction: Direction) -> Response:
@@ -115,12 +112,17 @@ async def download_outputs(request: Request) -> Response:
 
 
 async def _send(
-    request: Request, direction: Direction, filename: str, indexes: Sequence[str] = (), media_type: str = ""
+    request: Request,
+    direction: Direction,
+    name: str,
+    indexes: Sequence[str] = (),
+    *,
+    filename: str,
+    media_type: str = responses.OCTETS,
 ) -> Response:
     """Return a file, or a folder as a zip, without regard to the state of the run."""
-    name = request.path_params["name"].removesuffix(REGION) if not indexes else request.path_params["name"]
 
-    def find() -> Any:
+    def find() -> tuple[RunFolder, BinaryIO | None]:
         try:
             folder = _folder(service(request), request.path_params["run"], direction)
         except AppEngineError as error:
@@ -132,25 +134,20 @@ async def _send(
         return folder, folder.open(name, indexes)
 
     folder, stream = await run_sync(find)
-    headers = responses.attachment_headers(filename)
-    if stream is None:
-        members = folder.folder_members(name, indexes)
-        return StreamingResponse(deflated_zip(members), headers=headers, media_type=responses.OCTETS)
-    range_, condition = request.headers.get("range"), request.headers.get("if-range")
-    try:
-        sent = prepare_download(stream, filename, range_, condition)
-    except HTTPException as error:
-        return Response(status_code=416, headers=error.headers)
-    types = {"Content-Type": media_type} if media_type else {}
-    return replace(sent, headers={**sent.headers, **headers, **types}).response()
+    if stream is not None:
+        return responses.send_file(request, stream, filename, media_type)
+    packed, headers = (
+        deflated_zip(folder.folder_members(name, indexes)),
+        responses.attachment_headers(filename),
+    )
+    return StreamingResponse(packed, headers=headers, media_type=responses.OCTETS)
 
 
 async def _parameter(request: Request, direction: Direction) -> Response:
-    name = request.path_params["name"]
-    is_geojson = name.endswith(REGION)
-    return await _send(
-        request, direction, name.removesuffix(REGION), media_type=_GEOJSON if is_geojson else ""
-    )
+    given = request.path_params["name"]
+    name = given.removesuffix(REGION)
+    media_type = responses.OCTETS if name == given else _GEOJSON
+    return await _send(request, direction, name, filename=name, media_type=media_type)
 
 
 @router.get(f"{_RUN}/input/{{name}}", summary="Download an input")
@@ -175,13 +172,14 @@ def _item_indexes(request: Request) -> list[str]:
 @router.get(f"{_RUN}/input/{{name}}/indexes", summary="Download an item of an input")
 async def download_input_item(request: Request) -> Response:
     indexes = _item_indexes(request)
-    return await _send(request, "input", "/".join((request.path_params["name"], *indexes)), indexes)
+    name = request.path_params["name"]
+    return await _send(request, "input", name, indexes, filename="/".join((name, *indexes)))
 
 
 @router.get(f"{_RUN}/output/{{name}}/indexes", summary="Download an item of an output")
 async def download_output_item(request: Request) -> Response:
     indexes = _item_indexes(request)
-    return await _send(request, "output", indexes[-1], indexes)
+    return await _send(request, "output", request.path_params["name"], indexes, filename=indexes[-1])
 
 
 @router.post(f"{_RUN}/{{secret}}/outputs.zip", summary="End a run with outputs")

@@ -115,9 +115,9 @@ def _change_state(request: Request, desired: str | None) -> dict[str, Any]:
         raise null_pointer()
     shown = desired
     if desired == TaskState.PROVISIONED:
-        starting.note_provisioned(found, run.id)
+        starting.note_provisioned(found, run)
     elif desired == TaskState.RUNNING:
-        starting.start(found, run.id, partial(deviate, request.scope))
+        starting.start(found, run, partial(deviate, request.scope))
         shown = TaskState.QUEUING
     elif desired == TaskState.FINISHED:
         ending.finish(found, run)

@@ -118,12 +118,6 @@ def test_required_inputs_are_missing_until_they_have_a_value(store: InputStore) 
     assert store.provisioned() == ["a", "items"]
 
 
-def test_names_are_compared_without_case(store: InputStore) -> None:
-    assert store.find("A") == "a"
-    assert store.find("image") == "Image"
-    assert store.find("b") is None
-
-
 def test_a_failed_write_keeps_the_old_value(store: InputStore, folder: Path, tmp_path: Path) -> None:
     store.put("Image", upload(tmp_path, b"data"))
     with pytest.raises(LocalrunError):
