@@ -58,7 +58,8 @@ def test_bundle_values_and_options_are_those_of_the_task(tmp_path: Path) -> None
         }
         record = env.run(**asked)
         request, said = again(env, record)
-    assert request == Request(env.bundle, image=IMAGE, pull="never", agree=1, **asked)
+    own = {"image": IMAGE, "pull": "never", "agree": 1, "rerun_of": record.id}
+    assert request == Request(env.bundle, **own, **asked)
     assert said == []
 
 
@@ -67,7 +68,7 @@ def test_every_field_that_a_plan_and_a_request_share_is_taken_over() -> None:
     assert shared - {"bundle", "values", "detached", "held"} <= {
         *("image", "build_args", "pull", "command", "environment"),
         *("writable_inputs", "copy_inputs", "hardened", "retries"),
-        *("profile", "callback", "hostname", "replicas", "agree"),
+        *("profile", "callback", "hostname", "replicas", "agree", "bind_mounts"),
         *("dockerfile", "context", "target", "platform", "build_contexts", "build_secret_ids"),
     }, "say in `repeat` whether the new one is to be repeated, and here"
 
