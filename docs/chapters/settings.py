@@ -52,6 +52,7 @@ def page() -> Page:
             ["`HOME`", "The folder of the user, for settings files and the cache."],
             ["`XDG_CONFIG_HOME`", "The parent folder of the user's settings file, instead of `~/.config`."],
             ["`XDG_DATA_HOME`", "Where `localrun trust` keeps its list, instead of `~/.local/share`."],
+            ["`LOCALRUN_REMOTE_TOKEN`", "The bearer token for the server of `upload` and `run --remote`."],
             [
                 "`DOCKER_HOST`",
                 "[The engine](../engine-selection.md) if neither `LOCALRUN_DOCKER_HOST` nor "

@@ -14,6 +14,7 @@ from localrun._version import __version__
 from localrun.cli import options
 from localrun.cli.context import CliContext, pass_context
 from localrun.cli.exit_codes import ExitCode
+from localrun.cli.remote import TOKEN as REMOTE_TOKEN
 from localrun.console.display.sanitize import escape_lines
 from localrun.console.streams import is_terminal, print_json, print_out
 from localrun.errors import UsageError
@@ -111,7 +112,7 @@ def _unknown(environ: Mapping[str, str]) -> Iterator[Check]:
     from localrun.maintenance.doctor import warn
     from localrun.settings.loading import option_variables
 
-    known = sorted(_names().union(option_variables().values()))
+    known = sorted(_names().union(option_variables().values(), [REMOTE_TOKEN]))
     for name in environ:
         if name.startswith("LOCALRUN_") and name not in known:
             guess = did_you_mean(name, known)

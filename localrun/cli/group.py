@@ -30,6 +30,7 @@ SECTIONS: Sections = {
         "validate": ("validate", "Check a bundle against App Engine's rules."),
         "inspect": ("inspect", "Show a bundle's inputs, outputs, image and resources."),
         "build": ("build", "Build a bundle into a zip for App Engine."),
+        "upload": ("upload", "Upload a bundle to an App Engine."),
         "schema": ("schema", "Print the JSON Schema of descriptors."),
     },
     "Tasks": {

@@ -17,12 +17,13 @@ from localrun.cli.context import CliContext, pass_context
 from localrun.cli.exit_codes import ExitCode, code_for_cause
 from localrun.cli.iexec_options import pop_iexec_inputs, with_iexec_options
 from localrun.cli.pipes import notice_of_pipe
+from localrun.cli.remote import remote, run_remotely
 from localrun.cli.selection import with_metadata
 from localrun.cli.signals import Interrupted, SignalHandler
 from localrun.console.display.base import display_for
 from localrun.console.display.event_queue import EventQueue
 from localrun.console.streams import print_json
-from localrun.errors import Cause, LocalrunError, TaskKilled
+from localrun.errors import Cause, LocalrunError, TaskKilled, UsageError
 
 if TYPE_CHECKING:
     from localrun.api.download import OutputCopier
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from localrun.cli.outputs import CopyResult
     from localrun.manager.request import Request
     from localrun.platforms.iexec import IexecInputs
+    from localrun.settings import Settings
     from localrun.task.active import ActiveTask
     from localrun.task.record import TaskRecord
     from localrun.task.workspace import Workspace
@@ -159,6 +161,7 @@ with_run_options = options.combine(
 @click.argument("bundle", type=options.PATH_TEXT)
 @with_run_options
 @with_iexec_options
+@remote
 @pass_context
 def command(context: CliContext, /, bundle: str, **given: Any) -> int:
     """Run the task of BUNDLE and show its outputs.
@@ -166,8 +169,18 @@ def command(context: CliContext, /, bundle: str, **given: Any) -> int:
     BUNDLE is a zip or folder with a descriptor and an image archive, a folder with a descriptor and a
     Dockerfile, or a descriptor with --image.
     """
-    iexec = pop_iexec_inputs(given, context.settings)
+    iexec, url = pop_iexec_inputs(given, context.settings), given.pop("remote")
+    if url is not None:
+        return _run_remotely(context, url, bundle, iexec, Choices.of(given))
     return run_in_foreground(context, _BundleSource(bundle, iexec), Choices.of(given))
+
+
+def _run_remotely(
+    context: CliContext, url: str, bundle: str, iexec: IexecInputs | None, choices: Choices
+) -> int:
+    if iexec is not None:
+        raise UsageError("--remote cannot run an iExec app", remedy="omit --profile iexec, or --remote")
+    return run_remotely(context, url, _BundleSource(bundle, None).given(choices, context.settings), choices)
 
 
 def run_in_foreground(context: CliContext, source: TaskSource, choices: Choices) -> int:
@@ -342,13 +355,19 @@ class _BundleSource:
         self.name = bundle
         self._iexec = iexec
 
-    def request(self, app: App, choices: Choices, notify: Callable[[str], None]) -> Request:  # noqa: ARG002
+    def given(self, choices: Choices, settings: Settings) -> Request:
+        """Return the request without the inputs of an iExec app."""
         from localrun.manager.defaults import with_defaults
-        from localrun.manager.request import Request, to_iexec_request
+        from localrun.manager.request import Request
 
-        fields = with_defaults(choices.options, app.settings)
+        fields = with_defaults(choices.options, settings)
         inputs = choices.named_inputs()
-        asked = Request(Path(self.name), **inputs, assignments=choices.assignments, **fields)
+        return Request(Path(self.name), **inputs, assignments=choices.assignments, **fields)
+
+    def request(self, app: App, choices: Choices, notify: Callable[[str], None]) -> Request:  # noqa: ARG002
+        from localrun.manager.request import to_iexec_request
+
+        asked = self.given(choices, app.settings)
         return asked if self._iexec is None else to_iexec_request(asked, self._iexec, self.name)
 
     def notes(self, record: TaskRecord) -> Iterable[str]:  # noqa: ARG002

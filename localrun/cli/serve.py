@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from localrun.app import App
     from localrun.server.config import ServerOptions
 
+_RISK = (
+    "warning: everyone who can reach {0} can run containers as this user and read the files below --bundles;"
+    " bind to an address that only the clients can reach, such as Docker's bridge (--host 172.17.0.1), or"
+    " block the port in the firewall"
+)
 GREETING = "🎯 Task Manager initialized - Global task lists created"
 
 
@@ -47,6 +52,11 @@ GREETING = "🎯 Task Manager initialized - Global task lists created"
     help="What to do with running tasks on shutdown.  [default: kill]",
 )
 @click.option("--token", metavar="TEXT", help="Bearer token required from clients.  [env: LOCALRUN_TOKEN]")
+@options.flag(
+    "--allow-unauthenticated/--require-token",
+    default=None,
+    help="Serve other machines without a token, e.g. Cytomine's core.",
+)
 @click.option(
     "--heartbeat", type=options.DURATION, help="Interval between heartbeat entries.  [default: 30s]"
 )
@@ -72,8 +82,10 @@ def command(
     """Serve the tasks of this folder over HTTP, with a web page.
 
     Only this machine can reach the server, unless --host is another address; then clients need a token, and
-    the web page gets it with the one-time code in the printed address. Tasks continue when their client
-    disconnects. The page /docs documents the API.
+    the web page gets it with the one-time code in the printed address. With --allow-unauthenticated, everyone
+    who can reach the address can run containers and read the files below --bundles.
+
+    Tasks continue when their client disconnects. The page /docs documents the API.
     """
     from localrun import settings
     from localrun.server.config import server_options
@@ -124,6 +136,8 @@ def _start(
         print_err(f"warning: {error.message}; container tasks are rejected until an engine is available")
     print_out(GREETING)
     url = url_of(sockets)
+    if not chosen.is_loopback and not chosen.token:
+        print_err(_RISK.format(chosen.host))
     print_out(f"serving on {url} (API docs: {url}/docs); press Ctrl+C to stop")
     page, note = f"{url}/ui/", ""
     if chosen.token or opens:

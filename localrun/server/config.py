@@ -13,6 +13,8 @@ from localrun.settings.options import OnExit
 
 _COMMAND = ("open", "without_engine")  # settings of the command
 
+# how a container names its host; public DNS cannot have names below `.internal`
+_OF_CONTAINERS = frozenset({"host.docker.internal", "gateway.docker.internal", "host.containers.internal"})
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -64,9 +66,17 @@ class ServerOptions:
         """The host names that a request can use, or None for any.
 
         This prevents DNS rebinding: a web page can point its own host name at 127.0.0.1. A server that is
-        reachable from elsewhere has many names, but requires a token.
+        reachable from elsewhere has many names, but requires a token. Without one (`allow_unauthenticated`)
+        it also accepts its addresses, which cannot be rebound: see `accepts_addresses`.
         """
-        return LOOPBACK | self.hosts if self.is_loopback else None
+        if self.is_loopback:
+            return LOOPBACK | self.hosts
+        return None if self.token else LOOPBACK | _OF_CONTAINERS | self.hosts
+
+    @property
+    def accepts_addresses(self) -> bool:
+        """Whether requests can use an IP address of the server instead of a name."""
+        return not self.is_loopback
 
 
 def server_options(settings: Settings, **given: Any) -> ServerOptions:
@@ -88,10 +98,17 @@ def server_options(settings: Settings, **given: Any) -> ServerOptions:
     hosts = frozenset(name.lower() for name in found.pop("names", ()))
     if "api_prefixes" in found:
         found["api_prefixes"] = tuple(map(read_prefix, found["api_prefixes"]))
+    unauthenticated = found.pop("allow_unauthenticated", False)
     made = ServerOptions(**found, bundles=folders, hosts=hosts)
-    if not made.is_loopback and not made.token:
+    if not made.is_loopback and not made.token and not unauthenticated:
         raise UsageError(
             f"--host {made.host} without a token would let other machines run containers here",
-            remedy="set LOCALRUN_TOKEN to a long random string, or omit --host",
+            remedy="set LOCALRUN_TOKEN to a long random string, or omit --host; for clients that cannot send"
+            " a token, pass --allow-unauthenticated",
+        )
+    if made.token and unauthenticated:
+        raise UsageError(
+            "--allow-unauthenticated has no effect with a token, which every client must send",
+            remedy="omit --token and unset LOCALRUN_TOKEN, or omit --allow-unauthenticated",
         )
     return made

@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Callable
 from functools import lru_cache
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -88,6 +89,8 @@ class SecurityMiddleware:
         name = _host_name(host)
         if name is None:
             raise Rejection(400, "Exactly one Host header is required", "send e.g. `Host: localhost`")
+        if self._options.accepts_addresses and _is_address(name):
+            return
         if self._names is not None and name not in self._names:
             names = ", ".join(sorted(self._names))
             detail = f"Unknown host name {name[:100]!r}; expected one of: {names}"
@@ -155,6 +158,14 @@ def _host_name(host: str | None) -> str | None:
         return urlsplit(f"//{host}").hostname if host else None
     except ValueError:
         return None
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _host_of(origin: str) -> str | None:

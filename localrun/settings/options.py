@@ -141,6 +141,7 @@ SERVER_PARSERS: dict[str, Parser] = {
     "bundles": _texts,
     "on_exit": partial(_choice, OnExit),
     "token": parse_text,
+    "allow_unauthenticated": parse_boolean,
     "heartbeat": _seconds,
     "upload_limit": _bytes,
     "names": _texts,
@@ -151,4 +152,7 @@ SERVER_PARSERS: dict[str, Parser] = {
 
 # options with a single value, which are variables too
 LOCAL_SCALARS = ("image", "dockerfile", "context", "target")
-SERVER_SCALARS = ("host", "port", "on_exit", "heartbeat", "upload_limit", "open", "without_engine")
+SERVER_SCALARS = (
+    *("host", "port", "on_exit", "heartbeat", "upload_limit", "open", "without_engine"),
+    "allow_unauthenticated",
+)

@@ -58,6 +58,7 @@ METAVARS = (
     ),
     *(
         "HOST",
+        "PATH",
         "ID",
         "IMAGE",
         "IMAGE=@FILE",

@@ -71,6 +71,34 @@ def test_with_the_token_any_name_of_a_reachable_server_is_taken(tmp_path: Path) 
         assert env.client.get("/task/list", headers=headers).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("172.17.0.1:8000", 200),
+        ("[fd00::1]:8000", 200),
+        ("host.docker.internal:8000", 200),
+        ("localhost", 200),
+        ("box.example.com", 200),
+        ("evil.com", 421),
+        ("172.17.0.1.evil.com", 421),
+        ("172.17.0.1.nip.io:8000", 421),
+    ],
+)
+def test_without_a_token_a_reachable_server_accepts_only_names_that_cannot_be_rebound(
+    tmp_path: Path, host: str, status: int
+) -> None:
+    names = frozenset({"box.example.com"})
+    with serve_environment(tmp_path, host="0.0.0.0", hosts=names) as env:
+        assert env.client.get("/task/list", headers={"host": host}).status_code == status
+        foreign = env.client.post("/task", json={}, headers={"host": host, "origin": "http://evil.com"})
+        assert foreign.status_code in (403, 421)
+
+
+def test_a_loopback_server_accepts_no_other_address(tmp_path: Path) -> None:
+    with serve_environment(tmp_path) as env:
+        assert env.client.get("/heartbeat", headers={"host": "172.17.0.1"}).status_code == 421
+
+
 def test_a_body_that_says_it_is_too_large_is_refused_unread(tmp_path: Path) -> None:
     with serve_environment(tmp_path, body_limit=1000) as env:
         response = env.client.post("/task", content=b" " * 1001)
