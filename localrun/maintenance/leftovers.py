@@ -34,6 +34,7 @@ _OLD_LOG = re.compile(r"usage\.tmp")
 _OLD_INPUT = re.compile(r"\..+\.[0-9a-f]{32}", re.DOTALL)
 _OLD_BUNDLE = re.compile(r"[0-9a-f]{32}")
 _OLD_CACHE = re.compile(r"[^.]+\.(\d+)\.\d+")
+_UPLOADS = ("bundles", "appengine", *(f"appengine/{name}" for name in ("tasks", "runs", "incoming")))
 _DAY = 24 * 3600.0
 _BUILD = ".localrun-build.*"  # the Dockerfile and the ignore file of a build
 _FAKE = "localrun-fake-*"  # the folder of a fake engine, while it is in use
@@ -116,7 +117,8 @@ def dangling_images(engine: Engine) -> Iterator[tuple[str, EngineImage]]:
 
 def temp_files(home: TaskStore, cache: Path, ledger: Path) -> Iterator[Path]:
     """Yield temporary files and folders of dead processes and builds, and old folders of fake engines."""
-    shared = (home.path.parent, home.path, home.path / "bundles", ledger.parent)  # with files of the user
+    uploads = (home.path / name for name in _UPLOADS)
+    shared = (home.path.parent, home.path, *uploads, ledger.parent)  # with files of the user
     for folder in dict.fromkeys(shared):
         yield from (path for path in _entries(folder) if fs.is_abandoned(path))
     for folder, old in _own_folders(home, cache):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from localrun import fs
+from localrun import descriptor, fs
 from localrun.admission.ledger import Ledger
 from localrun.bundle.builder.builder import BuildOptions
 from localrun.bundle.builder.builder import build as build_bundle
@@ -34,6 +34,9 @@ from localrun.maintenance.doctor.leftovers import check_home_leftovers
 from localrun.manager import export
 from localrun.platforms.iexec.zip import pack
 from localrun.runner.usage import UsageFile
+from localrun.server.appengine.app_stores import AppStores
+from localrun.server.appengine.runs import RunStore
+from localrun.server.appengine.uploaded_tasks import UploadedTasks
 from localrun.server.bundle_store import BundleStore
 from localrun.task import metadata
 from localrun.task.process import current_process
@@ -43,7 +46,7 @@ from localrun.task.store import TaskStore
 from localrun.task.workspace import Workspace
 from localrun.values.untrusted import UntrustedDir
 from tests.server.test_bundle_store import folder_bundle
-from tests.support.environment import IMAGE
+from tests.support.environment import DESCRIPTOR, IMAGE
 from tests.support.images import busybox_layer, image_archive
 
 
@@ -209,6 +212,9 @@ WRITERS: dict[str, Callable[[Path, Workspace], object]] = {
     "scaffold": lambda folder, _: template.write(template.Scaffold({"a": b"x"}), folder / "new"),
     "built bundle": lambda folder, _: build(folder),
     "uploaded bundle": lambda folder, _: upload(folder),
+    "uploaded task": lambda folder, _: upload_task(folder / "home" / "appengine" / "tasks"),
+    "run": lambda folder, _: RunStore(folder / "home" / "appengine" / "runs").create("x"),
+    "app stores": lambda folder, _: AppStores(folder / "home" / "appengine" / "stores.json").add("a", "b"),
 }
 
 
@@ -226,6 +232,12 @@ def build(folder: Path) -> None:
 def upload(folder: Path) -> None:
     store = BundleStore([], folder / "home" / "bundles", cache=folder / "cache")
     store.add(killed_after(b"PK"))
+
+
+def upload_task(folder: Path) -> None:
+    tasks = UploadedTasks(folder)
+    with tasks.receiving() as received:
+        tasks.add(received, descriptor.read(DESCRIPTOR.encode()))
 
 
 def killed_after(data: bytes) -> Iterator[bytes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -315,3 +316,10 @@ def test_a_partial_upload_of_a_dead_process_is_removed_at_the_start(tmp_path: Pa
         assert current.is_dir()
     assert tasks.all() == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_of_identical_uploads_at_once_one_is_accepted(tmp_path: Path) -> None:
+    with serve_app_engine(tmp_path) as env, ThreadPoolExecutor(8) as pool:
+        statuses = list(pool.map(lambda _: post(env, packed(GOOD)).status_code, range(8)))
+        assert sorted(statuses) == [200] + [409] * 7
+        assert len(env.get("tasks").json()) == 1
