@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 ASSIGNED_BY = "app-engine"
 _FORM = "form"
+_MINUTE = 60.0
 
 
 class AppEngine:
@@ -68,8 +70,9 @@ class AppEngine:
         self.tasks.start()
         if self._incoming.is_dir():
             temp_folders.remove_abandoned(self._incoming, _FORM)
+        runs = self.runs.all()  # before the tasks: another server may add a task and its run at any time
         known = {task.id for task in self.tasks.all()}
-        for run in self.runs.all():
+        for run in runs:
             if run.task_id not in known:
                 self._remove_tasks_of(run)
                 self.runs.remove(run)
@@ -82,7 +85,8 @@ class AppEngine:
         """Delete partial inputs, and what was never created or was deleted with `localrun rm`."""
         found = [task_id for task_id in run.localrun_ids if self.manager.find_task(task_id) is not None]
         if not found:
-            self.runs.remove(run)
+            if time.time() - run.created > _MINUTE:  # another server may be about to create its task
+                self.runs.remove(run)
             return
         if run.localrun_id != found[-1]:
             self.runs.set_attempts(run, [task_id for task_id in found if task_id != run.id])
@@ -225,9 +229,9 @@ class AppEngine:
         record = self.manager.find_task(task_id)
         if record is None:
             return
-        if not record.state.is_final:
-            self.manager.kill_task(task_id, grace=0)
-            self.manager.wait_for(task_id)
+        with suppress(UsageError):  # it has ended by itself
+            if not record.state.is_final:
+                self.app.kill(task_id, grace=0)
         self.app.remove(task_id)
 
 

@@ -398,11 +398,14 @@ def test_what_a_dead_process_has_begun_is_finished_at_the_start(tmp_path: Path) 
         deleted = env.create_run(task)["id"]
         service.runs.mark_deleted(service.get_run(deleted), "CREATED")
         never_created = service.runs.create(task["id"])
+        service.runs._save(never_created.replace(created=never_created.created - 3600))
+        being_created = service.runs.create(task["id"])
         orphan = env.create_run(env.upload(DESCRIPTOR.replace("1.0.0", "2.0.0")))["id"]
         service.tasks.remove(service.find_task("com.example.add", "2.0.0"))
     with serve_app_engine(tmp_path, add) as env:
         assert env.get(f"{TASK}/runs").json() == [{"id": deleted, "task": task, "state": "CREATED"}]
         assert env.service.runs.get(never_created.id) is None
+        assert env.service.runs.get(being_created.id) == being_created
         assert env.service.runs.get(orphan) is None
         assert env.client.get("/tasks").json()["tasks"] == []
 
