@@ -99,8 +99,8 @@ def _owner_rows(record: TaskRecord) -> Iterator[tuple[str, str]]:
 def _cause_rows(record: TaskRecord) -> Iterator[tuple[str, str]]:
     if record.message and not record.state.is_final:
         yield "waiting", record.message
-    if record.missing and not record.state.is_final:
-        yield "waiting", f"for inputs: {', '.join(record.missing)}"
+    if record.waiting_for:
+        yield "waiting", f"for {record.waiting_for}"
         yield from _received(record)
     if record.cause:
         yield "cause", record.cause

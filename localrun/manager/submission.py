@@ -106,6 +106,9 @@ class Submitter:
             warnings = (*bundle.warnings, *request.warnings, *gathered.warnings, *changed)
             if request.held:
                 task.warn_once(warnings)
+                inputs = bundle.descriptor.inputs.values()
+                task.update(missing=[each.name for each in inputs if not each.optional])
+                task.save()
             elif missing:
                 note_received(task, values.check(bundle.descriptor, given, missing, assigned))
             else:

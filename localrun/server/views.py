@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from localrun.platforms.vocabulary.task_system import STATUSES
+from localrun.report.details.rows import shown_message
 from localrun.server.timestamps import now, to_iso
 from localrun.task import metadata
 from localrun.task.record import TaskRecord
@@ -23,23 +24,17 @@ def summary(record: TaskRecord) -> dict[str, Any]:
         "status": STATUSES[record.state],
         "step": record.step,
         "cause": record.cause,
-        "message": record.message or waiting_for_inputs(record),
+        "message": shown_message(record),
         "replica_of": record.replica.parent_id if record.replica else None,
     }
 
 
-def waiting_for_inputs(record: TaskRecord) -> str:
-    """Return which inputs a task waits for, or an empty string."""
-    is_waiting = record.missing and not record.state.is_final
-    return f"waiting for inputs: {', '.join(record.missing)}" if is_waiting else ""
-
-
-def details(record: TaskRecord, waiting: str = "") -> dict[str, Any]:
-    """Return a task with all details; `waiting` is what it waits for."""
+def details(record: TaskRecord, reason: str = "") -> dict[str, Any]:
+    """Return a task with all details; `reason` is what it waits for once it is queued."""
     ended = record.ended
     return {
         **summary(record),
-        "message": record.message or waiting_for_inputs(record) or waiting,
+        "message": shown_message(record) or reason,
         "remedy": record.remedy,
         "name": record.name,
         "bundle": record.bundle,
@@ -67,8 +62,8 @@ def details(record: TaskRecord, waiting: str = "") -> dict[str, Any]:
     }
 
 
-def task_response(record: TaskRecord, waiting: str = "") -> dict[str, Any]:
-    return {"status": "success", "task": details(record, waiting), "timestamp": now()}
+def task_response(record: TaskRecord, reason: str = "") -> dict[str, Any]:
+    return {"status": "success", "task": details(record, reason), "timestamp": now()}
 
 
 def submitted_task(record: TaskRecord) -> dict[str, Any]:

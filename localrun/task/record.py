@@ -385,6 +385,14 @@ class TaskRecord(Frozen, frozen=True, kw_only=True, rename={"final_state": "endi
         step = next((step for step in self.steps if step.name is StepName.TASK), None)
         return step.seconds if step is not None and self.state.is_final else None
 
+    @property
+    def waiting_for(self) -> str:
+        """What an active task waits for before it is queued: inputs, or its start; else an empty string."""
+        if self.missing and not self.state.is_final:
+            return f"inputs: {', '.join(self.missing)}"
+        is_held = self.run_plan.held and self.state in (TaskState.CREATED, TaskState.PROVISIONED)
+        return "a request to start it" if is_held else ""
+
     def seconds_until(self, now: float) -> float:
         """Return how long an ended task ran, or how long ago another one was created.
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localrun.task.record import StepRecord, TaskRecord
+from localrun.task.record import RunPlan, StepRecord, TaskRecord
 from localrun.task.states import StepName, TaskState
 
 
@@ -84,3 +84,22 @@ def test_the_duration_of_an_ended_task_is_that_of_its_container() -> None:
     running = ended.replace(state=TaskState.RUNNING, history=ended.history[:1])
     assert (running.duration, running.seconds_until(1000.0)) == (None, 900.0)
     assert ended.replace(steps=[]).seconds_until(1000.0) == 800.0
+
+
+@pytest.mark.parametrize(
+    ("state", "missing", "held", "expected"),
+    [
+        (TaskState.CREATED, ["a", "b"], False, "inputs: a, b"),
+        (TaskState.CREATED, ["a"], True, "inputs: a"),
+        (TaskState.CREATED, [], True, "a request to start it"),
+        (TaskState.PROVISIONED, [], True, "a request to start it"),
+        (TaskState.PROVISIONED, [], False, ""),
+        (TaskState.KILLED, ["a"], True, ""),
+        (TaskState.KILLED, [], True, ""),
+    ],
+)
+def test_a_record_says_what_its_task_waits_for(
+    state: TaskState, missing: list[str], held: bool, expected: str
+) -> None:
+    record = TaskRecord(id="a", bundle="b", state=state, missing=missing, plan=RunPlan(held=held))
+    assert record.waiting_for == expected

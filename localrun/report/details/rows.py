@@ -61,8 +61,8 @@ def task_row(record: TaskRecord) -> Row:
 
 def shown_message(record: TaskRecord) -> str:
     """Return the message of a task: why it ended, or what it waits for."""
-    if record.missing and not record.message and not record.state.is_final:
-        return f"waiting for inputs: {', '.join(record.missing)}"
+    if record.waiting_for and not record.message:
+        return f"waiting for {record.waiting_for}"
     return record.message
 
 

@@ -71,6 +71,8 @@ def actions(record: TaskRecord) -> Fields:
         problem = "it has no container; submit it again"
     elif record.missing and not is_final:
         problem = "it waits for inputs"
+    elif record.waiting_for:
+        problem = "it was not started"
     elif record.run_plan.secret_names:
         problem = "it had secrets, which are not stored; run its app again"
     elif record.run_plan.bind_mounts:

@@ -178,7 +178,7 @@ async def get_input(request: Request, task_id: TaskId, name: Name) -> Response:
         place = workspace.uploads if is_waiting else workspace.inputs
         opened = await _open(record, place, name, name, record.run_plan.input_folder)
     if opened is None:
-        hint = views.waiting_for_inputs(record)
+        hint = f"waiting for {record.waiting_for}" if record.waiting_for else ""
         raise Rejection(404, f"Task {task_id} has no file of the input {name!r}", hint, state=record.state)
     return _deliver(request, record, name, opened)
 
@@ -195,8 +195,10 @@ def check_ended(record: TaskRecord) -> None:
     if record.state.is_final:
         return
     hint = f"wait for it with GET /task/{record.id}/wait"
-    if record.missing:
-        hint = f"{views.waiting_for_inputs(record)}; send each with PUT /task/{record.id}/inputs/NAME"
+    if record.run_plan.held:
+        hint = f"waiting for {record.waiting_for} with App Engine's API"
+    elif record.missing:
+        hint = f"waiting for {record.waiting_for}; send each with PUT /task/{record.id}/inputs/NAME"
     elif record.kind == "manual":
         hint = f"complete it with POST /task/{record.id}/complete"
     detail = f"Task {record.id} has not ended (state {record.state})"

@@ -450,3 +450,26 @@ def test_a_bundle_of_the_same_name_in_localruns_own_api_is_another_one(
     store = env.server.site.bundle_store
     assert store.find_bundle("com.example.add:1.0.0").parent == store.uploads
     assert store.reference(env.service.find_task("com.example.add", "1.0.0").bundle) is None
+
+
+def test_a_run_that_was_not_started_says_what_it_waits_for(env: AppEngineEnvironment) -> None:
+    run = env.create_run(env.upload())["id"]
+
+    def shown() -> tuple[str, str]:
+        row = next(one for one in env.client.get("/tasks").json()["tasks"] if one["id"] == run)
+        task = env.client.get(f"/task/{run}").json()["task"]
+        assert row["message"] == task["message"]
+        return task["state"], task["message"]
+
+    assert shown() == ("CREATED", "waiting for inputs: a, b")
+    for name, state, message in (
+        ("a", "CREATED", "waiting for inputs: b"),
+        ("b", "PROVISIONED", "waiting for a request to start it"),
+    ):
+        value = {"parameterName": name, "value": 3}
+        assert env.request("PUT", f"task-runs/{run}/input-provisions/{name}", json=value).status_code == 200
+        assert shown() == (state, message)
+    answer = env.client.get(f"/task/{run}/outputs")
+    assert answer.status_code == 409
+    assert answer.json()["hint"] == "waiting for a request to start it with App Engine's API"
+    assert env.client.put(f"/task/{run}/inputs/a", content=b"3").status_code == 409
