@@ -58,7 +58,7 @@ def test_bundle_values_and_options_are_those_of_the_task(tmp_path: Path) -> None
         }
         record = env.run(**asked)
         request, said = again(env, record)
-    own = {"image": IMAGE, "pull": "never", "agree": 1, "rerun_of": record.id}
+    own: dict[str, Any] = {"image": IMAGE, "pull": "never", "agree": 1, "rerun_of": record.id}
     assert request == Request(env.bundle, **own, **asked)
     assert said == []
 
