@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,13 @@ from localrun.manager.request import Request
 from localrun.manager.submission import PreparedTask
 from localrun.server import temp_folders
 from localrun.server.appengine.app_stores import AppStores
-from localrun.server.appengine.errors import invalid_number, invalid_state, run_not_found, task_not_found
+from localrun.server.appengine.errors import (
+    AppEngineError,
+    invalid_number,
+    invalid_state,
+    run_not_found,
+    task_not_found,
+)
 from localrun.server.appengine.objects import state_name
 from localrun.server.appengine.runs import AppEngineRun, RunStore
 from localrun.server.appengine.uploaded_tasks import UploadedTask, UploadedTasks
@@ -80,6 +86,14 @@ class AppEngine:
                 self._remove_tasks_of(run)
             else:
                 self._restore(run)
+        self._remove_strays({task_id for run in runs for task_id in run.localrun_ids})
+
+    def _remove_strays(self, known: Container[str]) -> None:
+        """Delete the tasks of this process that were created for a run, which does not have them."""
+        for task in self.manager.get_all_active_tasks():
+            record = task.record
+            if record.run_plan.held and record.assigned_by == ASSIGNED_BY and record.id not in known:
+                self._remove_task(record.id)
 
     def _restore(self, run: AppEngineRun) -> None:
         """Delete partial inputs, and what was never created or was deleted with `localrun rm`."""
@@ -90,7 +104,8 @@ class AppEngine:
             return
         if run.localrun_id != found[-1]:
             self.runs.set_attempts(run, [task_id for task_id in found if task_id != run.id])
-        fs.remove(self.app.store.open(found[-1]).uploads)
+        if self.manager.get_task(found[-1]) is not None:  # no other server writes to it
+            fs.remove(self.app.store.open(found[-1]).uploads)
 
     @contextmanager
     def receiving(self) -> Iterator[Path]:
@@ -163,6 +178,8 @@ class AppEngine:
 
         The former one stays a task of localrun, and goes on if it is active. Raises `AppEngineError`.
         """
+        with suppress(AppEngineError):
+            return self.held(self.get_run(run_id))
         with self._reopening:
             run = self.get_run(run_id)
             if run.deleted is not None:
@@ -170,19 +187,18 @@ class AppEngine:
             before = self.get_record(run)
             if before.run_plan.held and not before.state.is_final:
                 return self.held(run)
-            task_id = str(uuid.uuid4())
-            self.runs.set_attempts(run, (*run.attempts, task_id))  # first, as for a new run
+            made = self._submit(self.task_of(run), str(uuid.uuid4()))
             try:
-                made = self._submit(self.task_of(run), task_id)
                 source, limit = self.app.store.open(before.id).inputs, DiskLimit(self.app.settings.disk_stop)
                 with fs.wrap_os_errors(made.workspace.path):
                     copy_tree(source, made.workspace.inputs, copy=partial(copy_file, limit=limit))
-                self.manager.held.note(task_id, before.missing, before.received or before.inputs)
-                return self.manager.held.get(task_id)
+                self.manager.held.note(made.id, before.missing, before.received or before.inputs)
+                # last: until then the run shows the former task, and `start` drops one that is not of a run
+                self.runs.set_attempts(run, (*run.attempts, made.id))
             except BaseException:
-                self._remove_task(task_id)
-                self.runs.set_attempts(run, run.attempts)
+                self._remove_task(made.id)
                 raise
+            return self.manager.held.get(made.id)
 
     def get_run(self, run_id: str) -> AppEngineRun:
         """Return a run by its id, also a deleted one. Raises `AppEngineError`."""

@@ -10,7 +10,17 @@ from typing import Any
 import msgspec
 
 from localrun.descriptor import Descriptor
-from localrun.descriptor.types import Array, DataType, File, Geometry, Image, Notes
+from localrun.descriptor.types import (
+    Array,
+    DataType,
+    DateTime,
+    Enumeration,
+    File,
+    Geometry,
+    Image,
+    Notes,
+    String,
+)
 from localrun.errors import LocalrunError, UsageError
 from localrun.manager.submission import PreparedTask
 from localrun.server.appengine.errors import (
@@ -19,7 +29,6 @@ from localrun.server.appengine.errors import (
     not_provisioned,
     server_error,
 )
-from localrun.server.appengine.parameter_values import ValueReader, input_item
 from localrun.server.appengine.provisioning.input_store import InputStore
 from localrun.server.appengine.runs import AppEngineRun
 from localrun.server.appengine.service import AppEngine
@@ -30,7 +39,6 @@ from localrun.values.collection import check_gaps, is_index
 from localrun.values.coordinates import links
 from localrun.values.input_folder import REGION
 from localrun.values.layout import InputLayout, plan_inputs
-from localrun.values.untrusted import UntrustedDir
 
 
 def null_inputs(record: TaskRecord) -> set[str]:
@@ -71,14 +79,9 @@ def _checked(deviate: Callable[[str], None], prepared: PreparedTask) -> dict[str
     folder, store = task.workspace.inputs, InputStore(task.workspace, descriptor)
     if store.missing():
         raise not_provisioned()
-    nulls, kinds = (
-        null_inputs(task.record),
-        {name: descriptor.inputs[name].type for name in store.provisioned()},
-    )
-    with UntrustedDir(folder, descriptor.input_folder) as tree:
-        reader = ValueReader(tree, task.id, input_item, nulls)
-        shown = {name: reader.read(kind, name) or {} for name, kind in kinds.items()}
-    values = {name: _plain(kind, shown[name].get("value"), folder / name) for name, kind in kinds.items()}
+    nulls = null_inputs(task.record)
+    kinds = {name: descriptor.inputs[name].type for name in store.provisioned()}
+    values = {name: None if name in nulls else _read(kind, folder / name) for name, kind in kinds.items()}
     _check_sizes(descriptor, values, deviate)
     given = {
         name: _with_region(values[name], folder / f"{name}{REGION}") for name in kinds if name not in nulls
@@ -88,15 +91,20 @@ def _checked(deviate: Callable[[str], None], prepared: PreparedTask) -> dict[str
     return {"inputs": msgspec.to_builtins(values, enc_hook=str), "regions": layout.regions}
 
 
-def _plain(kind: DataType, value: Any, path: Path) -> Any:
-    """Return a value of App Engine's JSON as localrun's: files by their path, arrays as lists."""
+def _read(kind: DataType, path: Path) -> Any:
+    """Return a provisioned value as localrun's own: files by their path, arrays as lists."""
     if isinstance(kind, (File, Image)):
         return path
-    if not isinstance(kind, Array):
-        return path if isinstance(kind, Geometry) and value is not None else value
-    names = _indexes(path)
-    items = (item.get("value") for item in value or ())
-    return [_plain(kind.subtype, item, path / name) for name, item in zip(names, items, strict=True)]
+    if isinstance(kind, Array):
+        return [_read(kind.subtype, path / name) for name in _indexes(path)]
+    text = path.read_bytes().decode()
+    if isinstance(kind, (String, Enumeration)):
+        return text
+    if text == "null":
+        return None
+    if isinstance(kind, (Geometry, DateTime)):
+        return path if isinstance(kind, Geometry) else text
+    return kind.to_json(kind.parse(text, Notes("")))
 
 
 def _indexes(folder: Path) -> list[str]:

@@ -288,7 +288,8 @@ class TestFiles:
         check(response, 400, SERVER, "Server error.", of("image"))
 
     def test_a_body_that_is_no_form_is_an_error_of_the_server(self, run: Run) -> None:
-        assert run.send("POST", "input-provisions/image", json={}).status_code == 500
+        for path in ("input-provisions/image", "input-provisions/images/indexes?value=0"):
+            check(run.send("POST", path, json={}), 500, SERVER, "Server error.")
 
     def test_an_invalid_image_is_refused_and_nothing_is_kept(self, run: Run) -> None:
         response = run.post("image", slide({"a.txt": b""}))

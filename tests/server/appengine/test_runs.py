@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from localrun.engines.fake import FakeContainer
+from localrun.manager.request import Request
 from tests.server.appengine.run_support import (
     BUNDLE,
     NO_PROVISIONS,
@@ -32,6 +33,8 @@ INPUTS = {
     "mode": "string",
     "image": parameter("image", optional=True),
     "extra": parameter("integer", optional=True, default=3),
+    "number": parameter("number", optional=True),
+    "time": parameter("datetime", optional=True),
     "left": parameter(ARRAY, optional=True, dependencies={"matching": ["inputs/right"]}),
     "right": parameter(ARRAY, optional=True),
 }
@@ -157,6 +160,18 @@ class TestRunning:
     def test_a_run_that_is_not_provisioned_does_not_start(self, env: AppEngineEnvironment) -> None:
         check(Run(env).ask("RUNNING"), 403, NO_PROVISIONS, "not provisioned")
 
+    def test_a_run_that_this_machine_can_never_run_stays_provisioned(self, env: AppEngineEnvironment) -> None:
+        text = descriptor(OPTIONAL, {}, "com.example.large").replace(
+            '"/outputs"}', '"/outputs", "resources": {"ram": "900Ti"}}'
+        )
+        run_id = env.create_run(env.upload(text))["id"]
+        for state, status in (("PROVISIONED", 200), ("RUNNING", 500)):
+            response = env.request("POST", f"task-runs/{run_id}/state-actions", json={"desired": state})
+            assert response.status_code == status
+        check(response, 500, SERVER, "Server error.")
+        assert "requested 921600Gi of memory" in response.json()["details"]["exceptionMessage"]
+        assert env.get(f"task-runs/{run_id}").json()["state"] == "PROVISIONED"
+
     def test_a_run_starts_once(self, env: AppEngineEnvironment) -> None:
         run = Run(env, "a")
         assert run.finish() == "FINISHED"
@@ -193,18 +208,22 @@ class TestRunning:
         programs.released.clear()
         assert run.state == "FAILED"
 
-    def test_null_and_regions_reach_the_record(self, env: AppEngineEnvironment) -> None:
+    def test_values_and_regions_reach_the_record(self, env: AppEngineEnvironment) -> None:
         run = Run(env, "a")
         run.put("extra", None)
+        run.put("number", 5)
+        run.put("time", "2024-02-23T19:00:00+01:00")
         files = [("file", ("a", png())), ("location", ("b", POINT.encode()))]
         env.request("POST", f"task-runs/{run.id}/input-provisions/image", files=files)
         run.finish()
         record = env.service.manager.find_task(run.id)
         assert record is not None
         folder = env.service.app.store.open(run.id).inputs
-        assert record.inputs == {"mode": "a", "image": str(folder / "image"), "extra": None}
+        given = {"mode": "a", "extra": None, "number": 5, "time": "2024-02-23T19:00:00+01:00"}
+        assert record.inputs == {**given, "image": str(folder / "image")}
+        assert isinstance(record.inputs["number"], int)
         assert record.regions == {"image": {"type": "Point", "coordinates": [1, 2]}}
-        assert run.get("/output/names").text == "extra image image.geojson mode"
+        assert run.get("/output/names").text == "extra image image.geojson mode number time"
 
     def test_what_only_localrun_checks_is_a_warning(self, env: AppEngineEnvironment) -> None:
         run = Run(env, "a")
@@ -331,15 +350,19 @@ class TestRestart:
             assert run.finish() == "FINISHED"
             assert run.get("/output/names").text == "extra mode"
 
-    def test_an_attempt_that_was_never_created_is_dropped(self, tmp_path: Path) -> None:
+    def test_a_run_shows_the_last_task_that_it_has(self, tmp_path: Path) -> None:
         with serve_app_engine(tmp_path, Programs()) as env:
             env.task = env.upload(descriptor(INPUTS, {"names": "string"}))  # type: ignore[attr-defined]
             run = Run(env, "a")
             run.finish()
+            # a task was deleted with `localrun rm`, and another one is of a provision that was interrupted
             env.service.runs.set_attempts(env.service.get_run(run.id), [UNKNOWN])
+            request = Request(env.service.get_task(env.task["id"]).bundle, held=True, detached=True)  # type: ignore[attr-defined]
+            stray = env.service.manager.submit(request.replace(assigned_by="app-engine")).id
         with serve_app_engine(tmp_path, Programs()) as env:
             run.env = env
             assert run.state == "FINISHED"
+            assert env.service.manager.find_task(stray) is None
             run.put("mode", "b")
             assert run.state == "PROVISIONED"
 

@@ -40,6 +40,7 @@ from localrun.server.appengine.provisioning.invalid_value import (
 )
 
 _INT_MIN, _INT_MAX = -(2**31), 2**31 - 1
+_MAX_INDEX = 999_999_999
 _MAX_ENUMERATION = 256  # characters
 _ANY_NUMBER = Number(infinity_allowed=True, nan_allowed=True)
 _NULLABLE = (Boolean, Integer, Number, String, Enumeration)
@@ -204,6 +205,7 @@ def _items(kind: Array, value: Any, find_file: FindFile) -> dict[int, Content]:
 
 def _item(item: dict[str, Any]) -> tuple[int, Any]:
     index = item.get("index")
-    if isinstance(index, bool) or not isinstance(index, int) or index < 0 or "value" not in item:
+    is_whole = isinstance(index, int) and not isinstance(index, bool)
+    if not is_whole or not 0 <= index <= _MAX_INDEX or "value" not in item:
         raise wrong_structure()
     return index, item["value"]

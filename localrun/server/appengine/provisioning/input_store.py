@@ -79,7 +79,7 @@ class InputStore:
             path.chmod(_FOLDER_MODE)
             for index, item in content.items():
                 self._write(item, path / str(index))
-            _write_size(path, len(content))
+            _write_size(path / _METADATA, len(content))
         elif isinstance(content, Path):
             copy_file(content, path, limit=DiskLimit(self._limit))
             path.chmod(_FILE_MODE)
@@ -147,14 +147,16 @@ class InputStore:
                 folder.chmod(_FOLDER_MODE)
         self._replace(path, folders[-1] / indexes[-1])
         for folder in reversed(folders):
-            _write_size(folder, _count(folder))
+            with self.staging() as size:
+                _write_size(size, _count(folder))
+                size.replace(folder / _METADATA)
 
 
 def _count(folder: Path) -> int:
     return sum(map(is_index, os.listdir(folder)))  # noqa: PTH208 - names
 
 
-def _write_size(folder: Path, size: int) -> None:
+def _write_size(path: Path, size: int) -> None:
     """Write the metadata of an array, without a line break at the end, as App Engine does."""
-    fs.write_atomic(str(folder / _METADATA), f"size: {size}".encode())
-    (folder / _METADATA).chmod(_FILE_MODE)
+    path.write_bytes(f"size: {size}".encode())
+    path.chmod(_FILE_MODE)

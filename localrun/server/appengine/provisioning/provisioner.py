@@ -73,7 +73,8 @@ class Provisioner:
         """Yield the store of the run's inputs for a change of the input `name`, which is noted afterwards."""
         prepared = self._service.reopen(self.run_id)
         with prepared.guard:
-            self._service.held(self._service.get_run(self.run_id))  # it may have been started
+            if self._service.held(self._service.get_run(self.run_id)) is not prepared:
+                raise invalid_state()  # it was started in the meantime
             store = InputStore(prepared.task.workspace, prepared.descriptor, prepared.disk_limit)
             found = _Storing(store)
             yield found

@@ -12,7 +12,13 @@ from starlette.responses import Response
 
 from localrun.server.appengine import responses
 from localrun.server.appengine.deviations import deviate
-from localrun.server.appengine.errors import SERVER_ERROR, AppEngineError, parameter, unreadable_body
+from localrun.server.appengine.errors import (
+    SERVER_ERROR,
+    AppEngineError,
+    parameter,
+    server_error,
+    unreadable_body,
+)
 from localrun.server.appengine.multipart import FormPart, is_multipart, receive_parts
 from localrun.server.appengine.provisioning.bodies import read_json
 from localrun.server.appengine.provisioning.indexes import parse_indexes
@@ -97,6 +103,8 @@ async def _receive(
     The form is received before anything else is checked, as App Engine does. Nothing of it is kept if it is
     refused.
     """
+    if not is_multipart(request):
+        raise server_error(f"Content-Type '{request.headers.get('content-type', '')}' is not supported")
     found = service(request)
     with found.receiving() as folder:
         parts = await receive_parts(request, folder, disk_limit=found.app.settings.disk_stop, most=2)

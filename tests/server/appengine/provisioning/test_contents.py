@@ -206,6 +206,7 @@ class TestArrays:
             [{"index": "0", "value": 1}],
             [{"value": 1}],
             [{"index": -1, "value": 1}],
+            [{"index": 10**9, "value": 1}],
             [{}],
         ],
     )
