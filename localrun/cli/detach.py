@@ -14,7 +14,8 @@ from localrun.errors import LocalrunError, TaskKilled, UsageError
 
 if TYPE_CHECKING:
     from localrun.app import App
-    from localrun.cli.run import Choices, TaskSource
+    from localrun.cli.run_options import Choices
+    from localrun.cli.sources import TaskSource
     from localrun.task.record import TaskRecord
 
 Submit = Callable[["App", "TaskSource"], "TaskRecord"]

@@ -49,6 +49,7 @@ SECTIONS: Sections = {
         "report": ("report", "Write a task as one HTML file."),
     },
     "Debug": {
+        "shell": ("shell", "Open a shell in the setup of a task."),
         "explain": ("explain", "Explain a status, cause or error code."),
         "debug": ("debug", "Show a task and its replicas like `iexec task debug`."),
         "diff": ("diff", "Compare two tasks."),

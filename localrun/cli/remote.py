@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from localrun.api.remote.client import AppEngineClient
     from localrun.api.remote.comparison import Step, Verdict
     from localrun.api.remote.run import RemoteResult
-    from localrun.cli.run import Choices
+    from localrun.cli.run_options import Choices
     from localrun.manager.request import Request
 
 TOKEN = "LOCALRUN_REMOTE_TOKEN"  # noqa: S105 - the name of a variable
@@ -43,7 +43,10 @@ def connect(context: CliContext, url: str) -> AppEngineClient:
 
 def run_remotely(context: CliContext, url: str, request: Request, choices: Choices) -> int:
     """Run a task on a server and on this machine, print both results, and return the exit code."""
-    own = sorted({*choices.options, *(["detach"] if choices.detach else [])} - _SHARED)
+    flags = [name for name in ("detach", "shell_on_failure") if getattr(choices, name)]
+    own = sorted(
+        {"mount" if name == "bind_mounts" else name for name in {*choices.options, *flags} - _SHARED}
+    )
     if own:
         names = ", ".join(f"--{name.replace('_', '-')}" for name in own)
         raise UsageError(

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,10 +13,10 @@ from localrun.cli import options
 from localrun.cli.context import CliContext, pass_context
 from localrun.cli.exit_codes import ExitCode, code_for_cause
 from localrun.cli.iexec_options import pop_iexec_inputs, with_iexec_options
-from localrun.cli.pipes import notice_of_pipe
 from localrun.cli.remote import remote, run_remotely
-from localrun.cli.selection import with_metadata
+from localrun.cli.run_options import Choices, with_run_options
 from localrun.cli.signals import Interrupted, SignalHandler
+from localrun.cli.sources import BundleSource, TaskSource
 from localrun.console.display.base import display_for
 from localrun.console.display.event_queue import EventQueue
 from localrun.console.streams import print_json
@@ -29,132 +26,10 @@ if TYPE_CHECKING:
     from localrun.api.download import OutputCopier
     from localrun.app import App
     from localrun.cli.outputs import CopyResult
-    from localrun.manager.request import Request
     from localrun.platforms.iexec import IexecInputs
-    from localrun.settings import Settings
     from localrun.task.active import ActiveTask
     from localrun.task.record import TaskRecord
     from localrun.task.workspace import Workspace
-
-
-@dataclass(frozen=True, kw_only=True)
-class Choices:
-    """The options of `run` and `rerun`. `options` are the given fields of `RunOptions`."""
-
-    assignments: tuple[str, ...]
-    inputs: Path | None
-    output: Path | None
-    in_image: bool
-    extensions: bool
-    as_json: bool
-    quiet: bool
-    detach: bool
-    options: dict[str, Any]
-
-    @classmethod
-    def of(cls, given: Mapping[str, Any]) -> Choices:
-        own = {name: given[name] for name in cls.__annotations__ if name in given}
-        options.check_copy_options(own["output"], in_image=own["in_image"], extensions=own["extensions"])
-        rest = {key: value for key, value in given.items() if key not in own}
-        own["assignments"] += rest.pop("regions", ())
-        build = options.pop_build_fields(rest)
-        if mounts := rest.pop("bind_mounts", ()):
-            rest["bind_mounts"] = list(mounts)
-        rest["metadata"] = dict(rest["metadata"])
-        return cls(**own, options={key: value for key, value in rest.items() if value is not None} | build)
-
-    def named_inputs(self) -> dict[str, Any]:
-        """Return the inputs of --inputs as fields of a request. Raises `InputsError` for an invalid file."""
-        from localrun import values
-
-        if self.inputs is None:
-            return {"values": {}}
-        if self.inputs.is_dir():
-            return {"inputs_folder": self.inputs}
-        with notice_of_pipe(self.inputs):
-            return {"values": values.load_values(self.inputs)}
-
-
-class TaskSource(Protocol):
-    """The source of a task, a bundle or an earlier task. `name` is for display."""
-
-    name: str
-
-    def request(self, app: App, choices: Choices, notify: Callable[[str], None]) -> Request:
-        """Return the request to submit; `notify` displays a note. Raises `LocalrunError` if it is invalid."""
-
-    def notes(self, record: TaskRecord) -> Iterable[str]:
-        """Yield notes about an ended task that its result does not show."""
-
-
-with_run_options = options.combine(
-    click.option(
-        "-i",
-        "--input",
-        "assignments",
-        type=options.RAW,
-        metavar="NAME=VALUE",
-        multiple=True,
-        shell_complete=options.completer("inputs"),
-        help="Set an input; NAME=@FILE reads a file, repeat NAME for an array.",
-    ),
-    click.option(
-        "--inputs",
-        type=options.PATH,
-        metavar="FILE|DIR",
-        help="Read inputs from a JSON or YAML file, or a folder such as examples/inputs.",
-    ),
-    click.option(
-        "--region",
-        "regions",
-        type=options.REGION,
-        metavar="IMAGE=@FILE",
-        multiple=True,
-        help="Crop an image to an annotation, e.g. image=@annotation.geojson.",
-    ),
-    options.output,
-    options.in_image,
-    options.extensions,
-    options.image,
-    click.option("--timeout", type=options.DURATION, help="Time limit, e.g. 90s, 10m or 1h."),
-    click.option(
-        "--cpus", type=options.CPUS, help="CPUs to reserve, e.g. 0.5.  [default: from the descriptor]"
-    ),
-    click.option(
-        "--memory",
-        type=options.MEMORY,
-        help="Memory limit, e.g. 512Mi or 2Gi.  [default: from the descriptor]",
-    ),
-    click.option("--gpus", type=options.COUNT_OR_ZERO, help="GPUs to reserve; 0 for none."),
-    click.option(
-        "--network/--no-network",
-        default=None,
-        help="Allow or block network access.  [default: from the descriptor]",
-    ),
-    options.flag("--writable-inputs", default=None, help="Mount the inputs writable (as copies)."),
-    options.flag("--copy-inputs", default=None, help="Copy input files instead of mounting them."),
-    options.mounts,
-    options.flag("--hardened", default=None, help="Drop all capabilities; mount the root read-only."),
-    click.option(
-        "--pull",
-        type=click.Choice(["never", "missing", "always"]),
-        help="When to pull the image of --image.  [default: missing]",
-    ),
-    options.build_options,
-    click.option(
-        "--retries",
-        type=options.COUNT_OR_ZERO,
-        help="Rerun up to COUNT times if the container is lost.  [default: 0]",
-    ),
-    click.option("--replicas", type=options.COUNT, help="Run COUNT varied replicas and compare the outputs."),
-    click.option(
-        "--agree", type=options.COUNT, help="Replicas that must give the same result.  [default: all]"
-    ),
-    with_metadata,
-    options.flag("-d", "--detach", help="Submit the task, print its ID and return."),
-    options.as_json,
-    options.quiet,
-)
 
 
 @click.command()
@@ -172,7 +47,7 @@ def command(context: CliContext, /, bundle: str, **given: Any) -> int:
     iexec, url = pop_iexec_inputs(given, context.settings), given.pop("remote")
     if url is not None:
         return _run_remotely(context, url, bundle, iexec, Choices.of(given))
-    return run_in_foreground(context, _BundleSource(bundle, iexec), Choices.of(given))
+    return run_in_foreground(context, BundleSource(bundle, iexec), Choices.of(given))
 
 
 def _run_remotely(
@@ -180,7 +55,7 @@ def _run_remotely(
 ) -> int:
     if iexec is not None:
         raise UsageError("--remote cannot run an iExec app", remedy="omit --profile iexec, or --remote")
-    return run_remotely(context, url, _BundleSource(bundle, None).given(choices, context.settings), choices)
+    return run_remotely(context, url, BundleSource(bundle, None).given(choices, context.settings), choices)
 
 
 def run_in_foreground(context: CliContext, source: TaskSource, choices: Choices) -> int:
@@ -190,18 +65,28 @@ def run_in_foreground(context: CliContext, source: TaskSource, choices: Choices)
 
         return submit_detached(context, [source], choices)
     with SignalHandler() as signals:
-        try:
-            return _ForegroundRun(context, source, choices, signals).execute()
-        except Interrupted:
-            failure: LocalrunError = TaskKilled("stopped before the task started", remedy="run it again")
-        except LocalrunError as error:
-            failure = error
-        code = context.report(failure)
-        if choices.as_json:
-            from localrun.console.results import failure_fields
+        run = _ForegroundRun(context, source, choices, signals)
+        code = _execute(run, context, source.name, as_json=choices.as_json)
+    if choices.shell_on_failure and run.failed is not None:
+        from localrun.cli.shell import open_after_failure
 
-            print_json(failure_fields(failure, source.name))
-        return code
+        open_after_failure(context, run.failed)
+    return code
+
+
+def _execute(run: _ForegroundRun, context: CliContext, name: str, *, as_json: bool) -> int:
+    try:
+        return run.execute()
+    except Interrupted:
+        failure: LocalrunError = TaskKilled("stopped before the task started", remedy="run it again")
+    except LocalrunError as error:
+        failure = error
+    code = context.report(failure)
+    if as_json:
+        from localrun.console.results import failure_fields
+
+        print_json(failure_fields(failure, name))
+    return code
 
 
 class _ForegroundRun:
@@ -217,6 +102,7 @@ class _ForegroundRun:
         self._display = display_for(sys.stderr, context.environ, quiet=choices.quiet)
         self._events = EventQueue(on_idle=self._display.refresh)
         self._copier: OutputCopier | None = None
+        self.failed: TaskRecord | None = None  # once it has failed by itself
 
     def execute(self) -> int:
         """Submit the task, follow it, print its outputs and return the exit code."""
@@ -322,6 +208,7 @@ class _ForegroundRun:
         for note in notes:
             self._display.notify(note)
         if record.cause:
+            self.failed = record if record.cause != "KILLED" else None
             report_task(record, self._context.environ)
         return code
 
@@ -346,29 +233,3 @@ class _ForegroundRun:
             results.print_outputs(outputs, folders)
         else:
             results.print_result(record, outputs, folders, self._context.environ)
-
-
-class _BundleSource:
-    """A new task of a bundle, with the inputs of the command line."""
-
-    def __init__(self, bundle: str, iexec: IexecInputs | None) -> None:
-        self.name = bundle
-        self._iexec = iexec
-
-    def given(self, choices: Choices, settings: Settings) -> Request:
-        """Return the request without the inputs of an iExec app."""
-        from localrun.manager.defaults import with_defaults
-        from localrun.manager.request import Request
-
-        fields = with_defaults(choices.options, settings)
-        inputs = choices.named_inputs()
-        return Request(Path(self.name), **inputs, assignments=choices.assignments, **fields)
-
-    def request(self, app: App, choices: Choices, notify: Callable[[str], None]) -> Request:  # noqa: ARG002
-        from localrun.manager.request import to_iexec_request
-
-        asked = self.given(choices, app.settings)
-        return asked if self._iexec is None else to_iexec_request(asked, self._iexec, self.name)
-
-    def notes(self, record: TaskRecord) -> Iterable[str]:  # noqa: ARG002
-        return ()

@@ -20,6 +20,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from localrun.engines.architectures import Platform, platform_of
+from localrun.engines.session import Interactive
 
 Handle = str
 StreamName = Literal["stdout", "stderr"]
@@ -29,9 +30,7 @@ LogChunk = tuple[StreamName, bytes]
 Progress = Callable[[str, int, int | None], None]
 
 LIMITS = ("memory", "swap", "pids", "cpu")  # of a container
-
 IMAGE_CONTEXT = "docker-image://"  # of a build context that is an image
-
 # not sent to a build unless `.dockerignore` includes them: programs do not need them, and they change
 DEFAULT_IGNORES = ("**/.git", "**/.localrun")
 
@@ -196,6 +195,7 @@ class ContainerSpec(msgspec.Struct, frozen=True):
     hostname: str = ""  # empty: the engine chooses
     hosts_file: Path | None = None  # mounted at /etc/hosts if the engine does not write one
     platform: str = ""
+    interactive: Literal["", "pipe", "terminal"] = ""  # its standard input is open, see `session`
 
 
 class Exit(msgspec.Struct, frozen=True):
@@ -264,7 +264,7 @@ class AttachedLog(Protocol):
         """Close the connection. Idempotent."""
 
 
-class Engine(Protocol):
+class Engine(Interactive, Protocol):
     """A container engine. Thread-safe."""
 
     def info(self) -> EngineInfo:

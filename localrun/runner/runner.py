@@ -57,7 +57,7 @@ class Runner:
 
     def execute(self, task: ActiveTask, descriptor: Descriptor, source: ImageSource) -> None:
         """Run a provisioned task until it ends. Never raises: every error ends the task."""
-        run = _TaskRun(self, task, descriptor)
+        run = TaskRun(self, task, descriptor)
         first, again = partial(run.run, source), partial(run.run_again, lambda: source)
         self.run(task, lambda: run_with_retries(task, first, again, run.clean_up), run.clean_up)
 
@@ -68,7 +68,7 @@ class Runner:
 
         The task still has its old owner. `source` returns its image, which a retry needs.
         """
-        run = _TaskRun(self, task, descriptor, handle)
+        run = TaskRun(self, task, descriptor, handle)
         again = partial(run.run_again, source)
         self.run(task, lambda: run_with_retries(task, run.resume, again, run.clean_up), run.clean_up)
 
@@ -77,12 +77,12 @@ class Runner:
 
         A container that has ended decides the outcome as if its process had lived. Another one is stopped.
         """
-        run = _TaskRun(self, task, descriptor, handle)
+        run = TaskRun(self, task, descriptor, handle)
         self.run(task, partial(run.resume, stop=True), run.clean_up)
 
     def prepare(self, task: ActiveTask, descriptor: Descriptor, source: ImageSource) -> EngineImage:
         """Make sure that the engine has the image of a task. Raises like `ensure_image`."""
-        return _TaskRun(self, task, descriptor).ensure_image(source)
+        return TaskRun(self, task, descriptor).ensure_image(source)
 
     def run(self, task: ActiveTask, body: Callable[[], Outcome], clean_up: Callable[[], None]) -> None:
         """Call `body`, save the outcome, clean up, and move the task to its final state. Never raises."""
@@ -111,7 +111,7 @@ class Runner:
             self.engine.stop(task.record.container, grace)
 
 
-class _TaskRun:
+class TaskRun:
     """The run of one task, and the resources to release afterwards."""
 
     def __init__(

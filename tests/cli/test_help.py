@@ -69,7 +69,15 @@ METAVARS = (
         "NAMESPACE",
         "NUMBER=VALUE",
     ),
-    *("SRC:DST[:rw]", "PACKAGES", "PLATFORM", "STAGE", "id=ID,src=FILE", "NAME=docker-image://REFERENCE"),
+    *(
+        "SRC:DST[:rw]",
+        "ID|BUNDLE",
+        "PACKAGES",
+        "PLATFORM",
+        "STAGE",
+        "id=ID,src=FILE",
+        "NAME=docker-image://REFERENCE",
+    ),
     *("PORT", "SECONDS", "SHELL", "SIZE", "TEXT", "TYPE", "URL", "VALUE", "WORD", "COMMAND", "ARGS"),
 )
 

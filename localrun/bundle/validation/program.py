@@ -81,7 +81,7 @@ def _check_executable(name: str, path: str, image: ImageConfig, files: ImageFile
 
 def _check_content(name: str, file: ImageFile, image: ImageConfig, files: ImageFiles) -> Iterator[Finding]:
     if file.head.startswith(b"\x7fELF"):
-        machine = _machine(file.head)
+        machine = machine_of(file.head)
         if (
             machine
             and image.architecture not in ("", machine)
@@ -99,7 +99,8 @@ def _check_content(name: str, file: ImageFile, image: ImageConfig, files: ImageF
         yield refused(_PROGRAM, message, "start it with a line such as #!/bin/sh", _NO_CODE)
 
 
-def _machine(head: bytes) -> str:
+def machine_of(head: bytes) -> str:
+    """Return the architecture of a program, given by its first bytes; empty if it is not known."""
     order = "big" if head[5:6] == b"\x02" else "little"
     return _MACHINES.get(int.from_bytes(head[18:20], order), "")  # type: ignore[arg-type]
 

@@ -27,6 +27,8 @@ def create_body(spec: ContainerSpec, log_driver: str = "local") -> dict[str, Any
         "NetworkDisabled": _disables_network(spec),
         "HostConfig": {**_host_config(spec), "LogConfig": {"Type": log_driver, "Config": _LOGS[log_driver]}},
     }
+    if spec.interactive:
+        body |= {"OpenStdin": True, "StdinOnce": True, "Tty": spec.interactive == "terminal"}
     if spec.hostname:
         body["Hostname"] = spec.hostname
     if spec.entrypoint is not None:

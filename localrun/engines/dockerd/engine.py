@@ -48,6 +48,7 @@ from localrun.engines.dockerd.connections import engine_pid
 from localrun.engines.dockerd.guard import Guard
 from localrun.engines.dockerd.images import DockerImages
 from localrun.engines.dockerd.logs import AttachedOutput, read_log
+from localrun.engines.dockerd.session import DockerSession
 from localrun.engines.dockerd.stats import parse_usage
 from localrun.engines.dockerd.transport import Transport
 from localrun.engines.labels import is_own_container
@@ -226,6 +227,17 @@ class DockerEngine(DockerImages):
             return AttachedOutput(self.api, _path(handle, "attach"), self._guard)
         except (EngineError, OSError):  # OSError: the guard cannot be started
             return None
+
+    def connect(self, handle: Handle) -> DockerSession:
+        action = "inspect the container"
+        found = self.api.json("GET", _path(handle, "json"), action=action)
+        with failures.reading(action):
+            has_terminal = bool(found["Config"]["Tty"])
+        return DockerSession(self.api, _path(handle, "attach"), framed=not has_terminal)
+
+    def resize(self, handle: Handle, rows: int, columns: int) -> None:
+        with suppress(EngineError):  # it has ended
+            self.api.bytes("POST", _path(handle, "resize"), {"h": rows, "w": columns}, action="resize it")
 
     def logs(self, handle: Handle, *, follow: bool = True, tail: int | None = None) -> Iterator[LogChunk]:
         return read_log(self.api, _path(handle, "logs"), follow=follow, tail=tail)

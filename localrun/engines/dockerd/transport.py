@@ -221,6 +221,18 @@ class Response:
         assert self._connection is not None
         return self._connection.sock.fileno()
 
+    def send(self, data: bytes) -> None:
+        """Send data on a connection that the engine has switched to a stream in both directions."""
+        if self._connection is not None:
+            with contextlib.suppress(OSError):  # the other side has ended
+                self._connection.sock.sendall(data)
+
+    def end_input(self) -> None:
+        """Tell the other side that nothing more is sent."""
+        if self._connection is not None:
+            with contextlib.suppress(OSError):
+                self._connection.sock.shutdown(socket.SHUT_WR)
+
     def chunks(self) -> Iterator[bytes]:
         if self._connection is not None:
             self._transport.claim(self._connection)

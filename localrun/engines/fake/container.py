@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
+from queue import SimpleQueue
 
 from msgspec.structs import replace
 
@@ -59,11 +60,22 @@ class FakeAttachedLog:
         """Do nothing: there is no connection."""
 
 
+class FakeSession(FakeAttachedLog):
+    """The standard streams of a fake container."""
+
+    def send(self, data: bytes) -> None:
+        self._container.stdin.put(data)
+
+    def end_input(self) -> None:
+        self._container.stdin.put(b"")
+
+
 class FakeContainer:
     """A program's view of its container: command, environment, files and signals.
 
     `stopped` is set by a stop request (SIGTERM), `killed` once the container was killed (SIGKILL). After
-    that, everything the program does is ignored. `usage` is the resource usage that the engine reports; a
+    that, everything the program does is ignored. `stdin` has what is typed, and b"" at its end; `size` is the
+    rows and columns of the terminal, if known. `usage` is the resource usage that the engine reports; a
     program may replace it.
     """
 
@@ -75,6 +87,8 @@ class FakeContainer:
         self.command = (spec.entrypoint or image.entrypoint) + (spec.command or image.command)
         self.stdout, self.stderr = Output(self, "stdout"), Output(self, "stderr")
         self.stopped, self.killed = threading.Event(), threading.Event()
+        self.stdin: SimpleQueue[bytes] = SimpleQueue()
+        self.size: tuple[int, int] | None = None
         self.usage = Usage(0.01, 1024**2, 1024**2, 0, 0, 1)
         self.root = Path(tempfile.mkdtemp(prefix="localrun-fake-"))
         for folder in spec.folders:

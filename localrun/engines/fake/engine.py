@@ -23,7 +23,7 @@ from localrun.engines.base import (
     LogChunk,
     Usage,
 )
-from localrun.engines.fake.container import FakeAttachedLog, FakeContainer, Program
+from localrun.engines.fake.container import FakeAttachedLog, FakeContainer, FakeSession, Program
 from localrun.engines.fake.images import FakeImages, has_labels
 from localrun.engines.fake.script import Script, write_file
 from localrun.engines.labels import is_own_container
@@ -102,6 +102,12 @@ class FakeEngine(FakeImages):
 
     def attach(self, handle: Handle) -> AttachedLog | None:
         return FakeAttachedLog(self.container(handle))
+
+    def connect(self, handle: Handle) -> FakeSession:
+        return FakeSession(self.container(handle))
+
+    def resize(self, handle: Handle, rows: int, columns: int) -> None:
+        self.container(handle).size = (rows, columns)
 
     def logs(self, handle: Handle, *, follow: bool = True, tail: int | None = None) -> Iterator[LogChunk]:
         yield from self.container(handle).log(follow=follow, tail=tail)
