@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import grp
 import os
 import platform
@@ -17,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import _pytest.pytester
 import hypothesis
 import pytest
 
@@ -25,6 +27,7 @@ from localrun.engines.dockerd.address import Address
 from localrun.engines.dockerd.builders.clients import Clients
 from localrun.errors import EngineUnreachable
 from tests.support.images import BUSYBOX, busybox_layer, image_archive
+from tests.support.inner_sessions import LibrariesKept
 from tests.support.packages import link_localrun
 from tests.support.session import PLUGINS, LeakCheck, threads, use_own_folder
 
@@ -40,6 +43,7 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("localrun")
 
 ROOT = Path(__file__).parent.parent
+_pytest.pytester.SysModulesSnapshot = LibrariesKept  # type: ignore[misc]
 
 
 def skip_or_fail(reason: str) -> None:
@@ -47,6 +51,13 @@ def skip_or_fail(reason: str) -> None:
     if os.environ.get("CI"):
         pytest.fail(f"{reason} (CI is set, so this is an error)")
     pytest.skip(reason)
+
+
+@pytest.fixture
+def pytester(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """A folder for sessions of pytest that do not import unused plugins."""
+    monkeypatch.setenv("PYTEST_ADDOPTS", PLUGINS)  # which pytester removes
+    return pytester
 
 
 @pytest.fixture(scope="session")
@@ -243,6 +254,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Start with the files that use an engine: they take longest, and the others fill the gaps."""
     slow = {item.path for item in items if item.get_closest_marker("docker")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Exclude the many collected tests from garbage collection: each session of pytest collects it often."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatch
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -77,8 +78,15 @@ MODULES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
 FOLDERS = {str(path.parent.relative_to(PACKAGE)).replace("/", ".") for path in PACKAGE.rglob("__init__.py")}
 
 
-def nodes(tree: ast.AST) -> Iterator[ast.stmt]:
-    yield from (node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom))
+@cache
+def walk(tree: ast.AST) -> list[ast.AST]:
+    """Return all nodes of a tree, each of which is searched for many things."""
+    return list(ast.walk(tree))
+
+
+@cache
+def nodes(tree: ast.AST) -> list[ast.stmt]:
+    return [node for node in walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
 
 
 def imported_names(tree: ast.AST) -> Iterator[str]:
@@ -133,7 +141,7 @@ def environment_errors(module: str, tree: ast.AST) -> Iterator[str]:
     if module.split(".", maxsplit=1)[0] in READS_ENVIRONMENT:
         return
     names = ("environ", "getenv", "environb")
-    for node in ast.walk(tree):
+    for node in walk(tree):
         attribute = isinstance(node, ast.Attribute) and node.attr in names
         if attribute or (isinstance(node, ast.alias) and node.name in names):
             yield f"{module} reads the environment"
@@ -143,7 +151,7 @@ def engine_name_errors(module: str, tree: ast.AST) -> Iterator[str]:
     """Yield decisions by the name of an engine: differences between engines are data in `EngineInfo`."""
     if module.split(".", maxsplit=1)[0] == "engines":
         return
-    for node in ast.walk(tree):
+    for node in walk(tree):
         if isinstance(node, ast.Compare):
             operands = [node.left, *node.comparators]
         elif isinstance(node, ast.Match):
@@ -322,7 +330,7 @@ def test_no_module_or_function_is_longer_than_the_limit(trees: dict[str, ast.Mod
     functions = {
         f"{module}.{node.name}": (node.end_lineno or 0) - node.lineno + 1
         for module, tree in trees.items()
-        for node in ast.walk(tree)
+        for node in walk(tree)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     }
     assert {name: lines for name, lines in functions.items() if lines > LONGEST_FUNCTION} == {}
@@ -342,7 +350,7 @@ def test_only_one_method_gives_a_task_its_state(trees: dict[str, ast.Module]) ->
     writers = {
         module
         for module, tree in trees.items()
-        for node in ast.walk(tree)
+        for node in walk(tree)
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
         and node.func.attr == "replace"
@@ -357,7 +365,7 @@ def test_every_bug_of_a_task_and_of_a_command_is_caught_in_one_place_only(
     broad = Counter(
         module
         for module, tree in trees.items()
-        for node in ast.walk(tree)
+        for node in walk(tree)
         if isinstance(node, ast.ExceptHandler)
         and (node.type is None or (isinstance(node.type, ast.Name) and node.type.id == "Exception"))
     )

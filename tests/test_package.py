@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from _pytest.mark import ParameterSet
 
 import localrun
 from localrun import pytest_plugin
@@ -264,7 +265,15 @@ def outcomes(done: subprocess.CompletedProcess[str]) -> dict[str, int]:
     return {what: int(number) for number, what in found}
 
 
-@pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["one process", "xdist"])
+ONE_PROCESS, XDIST = pytest.param([], id="one process"), pytest.param(["-n", "2"], id="xdist")
+
+
+def slow(workers: ParameterSet) -> ParameterSet:
+    """Leave a combination to `make attack`."""
+    return pytest.param(*workers.values, id=workers.id, marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("workers", [ONE_PROCESS, slow(XDIST)])
 def test_the_tests_of_the_project_pass_without_docker(
     fresh: Environment, project: Path, workers: list[str]
 ) -> None:
@@ -276,7 +285,7 @@ def test_the_tests_of_the_project_pass_without_docker(
 
 
 @pytest.mark.docker
-@pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["one process", "xdist"])
+@pytest.mark.parametrize("workers", [slow(ONE_PROCESS), XDIST])
 def test_the_tests_of_the_project_pass_on_docker(
     fresh: Environment, built_once: Path, workers: list[str]
 ) -> None:

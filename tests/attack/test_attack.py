@@ -29,7 +29,7 @@ NAMES = (
 
 @pytest.mark.parametrize("name", NAMES)
 def test_hostile_input_is_refused_in_time_with_a_typed_error(tmp_path: Path, name: str) -> None:
-    found = attack(make_parsers(tmp_path)[name], 20, seed=7)
+    found = attack(make_parsers(tmp_path)[name], 15, seed=7)
     assert found.refused < found.inputs  # the seeds are valid
     assert not found.failures, found.failures[0]
 

@@ -24,7 +24,7 @@ PAGES = [
 
 
 NEEDS_BUILDKIT = ("README.md", "docs/cytomine-tasks.md")
-NEEDS_NETWORK = ("docs/packages.md",)  # packages of PyPI and Debian
+NEEDS_NETWORK = ("docs/packages.md",)  # packages of PyPI and Debian, which take long to install
 NETWORK_FAILURE = re.compile(
     r"Temporary failure|Failed to fetch|Could not connect|Unable to connect|Could not find a version"
     r"|timed out|Connection (?:reset|refused|broken|aborted)|Could not resolve|Service Unavailable"
@@ -71,8 +71,15 @@ def test_no_page_installs_the_other_distribution_of_that_name() -> None:
     assert not named_other.search('pip install "localrun-tasks[pytest]"')
 
 
+PAGES_WITH_EXAMPLES = [
+    pytest.param(page, id=named(page), marks=pytest.mark.slow if named(page) in NEEDS_NETWORK else ())
+    for page in PAGES
+    if examples(page.read_text())
+]
+
+
 @pytest.mark.docker
-@pytest.mark.parametrize("page", [page for page in PAGES if examples(page.read_text())], ids=named)
+@pytest.mark.parametrize("page", PAGES_WITH_EXAMPLES)
 def test_the_examples_of_a_page_print_what_they_say(
     page: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

@@ -32,7 +32,7 @@ from tests.support.images import busybox_layer, image_archive
 
 pytestmark = pytest.mark.docker
 
-MOMENTS = int(os.environ.get("KILL_MOMENTS", "5"))  # `make attack` kills at more of them
+MOMENTS = int(os.environ.get("KILL_MOMENTS", "3"))  # `make attack` kills at more of them
 COUNTED = "echo ran >> /outputs/runs; sleep 0.1; echo 7 > /outputs/sum"
 
 
@@ -148,7 +148,7 @@ def test_a_server_killed_at_any_moment_loses_no_task_and_runs_none_twice(
     assert mine == []
 
 
-@pytest.mark.parametrize("ended_by", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("ended_by", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_running_container_goes_on_without_its_server_and_the_next_one_ends_it(
     docker_engine: DockerEngine, image: str, tmp_path: Path, ended_by: int
 ) -> None:

@@ -63,6 +63,11 @@ def run(project: pytest.Pytester, *options: str) -> pytest.RunResult:
     return project.runpytest_subprocess("--basetemp", str(project.path / "t"), *options)
 
 
+def run_here(project: pytest.Pytester, *options: str) -> pytest.RunResult:
+    """Run a session in this process, which takes a third of the time."""
+    return project.runpytest_inprocess("--basetemp", str(project.path / "t"), *options)
+
+
 def states(project: pytest.Pytester) -> list[str]:
     from localrun.task.workspace import Workspace
 
@@ -74,9 +79,19 @@ def test_the_image_is_built_before_the_first_test_and_nothing_stays(
     real_project: pytest.Pytester, docker_engine: DockerEngine
 ) -> None:
     real_project.makepyfile(ADD)
+    real_project.makeconftest(
+        """
+        def pytest_unconfigure(config):
+            import os
+            children = open(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read()
+            open("children.txt", "w").write(children)
+        """
+    )
     run(real_project).assert_outcomes(passed=4)
     assert containers(docker_engine, real_project.path) == []
     assert states(real_project) == []
+    processes = (real_project.path / "children.txt").read_text().split()
+    assert [pid for pid in processes if Path(f"/proc/{pid}").exists()] == []
 
 
 def test_workers_share_one_image_and_have_separate_folders(
@@ -230,34 +245,24 @@ def test_leak(tmp_path):
 """
 
 
-@pytest.mark.parametrize(
-    ("how", "workers", "code"),
-    [("error", (), 1), ("error", ("-n", "2"), 1), ("warn", (), 0), ("ignore", (), 0)],
-)
+@pytest.mark.parametrize("workers", [(), pytest.param(("-n", "2"), marks=pytest.mark.slow)])
 def test_a_session_that_leaves_a_container_fails(
-    real_project: pytest.Pytester,
-    docker_engine: DockerEngine,
-    busybox: str,
-    how: str,
-    workers: tuple[str, ...],
-    code: int,
+    real_project: pytest.Pytester, docker_engine: DockerEngine, busybox: str, workers: tuple[str, ...]
 ) -> None:
     mark = f"left-{secrets.token_hex(4)}"
     real_project.makepyfile(LEAK.replace("BUSYBOX", busybox).replace("MARK", mark))
     try:
-        result = run(real_project, "--localrun-leaks", how, *workers)
+        result = run(real_project, *workers)
         result.assert_outcomes(passed=1)
-        assert result.ret == code
-        if how == "ignore":
-            result.stdout.no_fnmatch_line("*leftovers*")
-        else:
-            result.stdout.fnmatch_lines(["*localrun: leftovers*", f"container * of task {mark}"])
+        assert result.ret == 1
+        result.stdout.fnmatch_lines(["*localrun: leftovers*", f"container * of task {mark}"])
     finally:
         for handle in containers(docker_engine, real_project.path):
             docker_engine.remove(handle)
 
 
-def test_a_folder_that_cannot_be_removed_is_reported(project: pytest.Pytester) -> None:
+@pytest.mark.parametrize(("how", "code"), [("error", 1), ("warn", 0), ("ignore", 0)])
+def test_a_folder_that_cannot_be_removed_is_reported(project: pytest.Pytester, how: str, code: int) -> None:
     project.makepyfile(
         """
         def test_folder(monkeypatch, fake_engine, localrun):
@@ -265,9 +270,13 @@ def test_a_folder_that_cannot_be_removed_is_reported(project: pytest.Pytester) -
             localrun.submit(a=1, b=1).wait()
         """
     )
-    result = run(project)
-    assert result.ret == 1
-    result.stdout.fnmatch_lines(["*localrun: leftovers*", "folder */localrun"])
+    result = run_here(project, "--localrun-leaks", how)
+    result.assert_outcomes(passed=1)
+    assert result.ret == code
+    if how == "ignore":
+        result.stdout.no_fnmatch_line("*leftovers*")
+    else:
+        result.stdout.fnmatch_lines(["*localrun: leftovers*", "folder */localrun"])
 
 
 @pytest.mark.parametrize("ci", [False, True])
@@ -292,7 +301,7 @@ def test_without_an_engine_tests_are_skipped_locally_and_fail_on_ci(
     )
     if ci:
         monkeypatch.setenv("CI", "1")
-    result = run(project, "--localrun-engine", f"unix://{project.path}/none.sock", "-rsE")
+    result = run_here(project, "--localrun-engine", f"unix://{project.path}/none.sock", "-rsE")
     if ci:
         result.assert_outcomes(passed=1, errors=2)
         result.stdout.fnmatch_lines(
@@ -308,7 +317,7 @@ def test_a_bundle_that_cannot_be_built_is_reported_by_every_test_that_needs_it(
 ) -> None:
     (real_project.path / "Dockerfile").write_text("FROM localrun-test/nothing:none\n")
     real_project.makepyfile(ADD)
-    result = run(real_project)
+    result = run_here(real_project)
     result.assert_outcomes(errors=4)
     result.stdout.fnmatch_lines(["*ImageError*"])
 
@@ -327,18 +336,3 @@ def test_a_server_runs_the_image_of_the_bundle(real_project: pytest.Pytester) ->
         """
     )
     run(real_project).assert_outcomes(passed=1)
-
-
-def test_the_tests_process_leaves_no_process_of_its_own(real_project: pytest.Pytester) -> None:
-    real_project.makepyfile(ADD)
-    real_project.makeconftest(
-        """
-        def pytest_unconfigure(config):
-            import os
-            children = open(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read()
-            open("children.txt", "w").write(children)
-        """
-    )
-    run(real_project).assert_outcomes(passed=4)
-    left = (real_project.path / "children.txt").read_text().split()
-    assert [pid for pid in left if Path(f"/proc/{pid}").exists()] == []

@@ -77,6 +77,7 @@ def test_pip_installs_a_wheel_from_a_folder_into_the_python_image_and_into_an_en
 
 
 @pytest.mark.docker
+@pytest.mark.slow
 def test_an_image_is_kept_until_the_recipe_changes(renamed: Path) -> None:
     built = make(renamed, "busybox")
     assert (built.returncode, built.stdout.count("building")) == (0, 1), built.stderr
@@ -106,7 +107,9 @@ def test_debian_packages_are_added_with_all_they_need_and_the_image_is_kept(rena
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["python3-nunpy"], "Unable to locate package python3-nunpy"),
+        pytest.param(
+            ["python3-nunpy"], "Unable to locate package python3-nunpy", marks=pytest.mark.slow
+        ),  # updates the package lists
         (
             ["python3;numpy"],
             "invalid package name 'python3;numpy'; expected python, busybox or Debian packages",

@@ -132,6 +132,7 @@ def test_a_wave_is_no_faster_than_it_may_be() -> None:
     assert max(map(abs, made.column(20))) > 0.1
 
 
+@pytest.mark.slow
 def test_the_tank_stays_calm_however_long_it_runs() -> None:
     assert max(brightness(47, 73, steps=600)) < 64
 
