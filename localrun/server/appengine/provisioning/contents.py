@@ -205,7 +205,8 @@ def _items(kind: Array, value: Any, find_file: FindFile) -> dict[int, Content]:
 
 def _item(item: dict[str, Any]) -> tuple[int, Any]:
     index = item.get("index")
-    is_whole = isinstance(index, int) and not isinstance(index, bool)
-    if not is_whole or not 0 <= index <= _MAX_INDEX or "value" not in item:
+    if isinstance(index, bool) or not isinstance(index, int) or "value" not in item:
+        raise wrong_structure()
+    if not 0 <= index <= _MAX_INDEX:
         raise wrong_structure()
     return index, item["value"]
