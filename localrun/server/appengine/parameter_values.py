@@ -94,9 +94,12 @@ class ValueReader:
         if isinstance(kind, (File, Image)) or entry.kind != "file":
             return None
         text = self._tree.read(entry, kind.text_limit).decode(errors="replace")
+        is_input = self._item_name is input_item
+        if is_input and isinstance(kind, (String, Enumeration)):
+            return text
+        text = trim(text)  # as App Engine reads outputs
         if isinstance(kind, (String, Enumeration)):
             return text
-        text = trim(text)
         if text == _NULL:
             return None
         if isinstance(kind, Geometry):

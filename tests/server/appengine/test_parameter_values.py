@@ -53,6 +53,13 @@ def test_a_value_has_its_type_in_upper_case(
     assert read(tmp_path, kind) == {"taskRunId": RUN, "parameterName": "p", "type": name, "value": value}
 
 
+@pytest.mark.parametrize("kind", ["string", {"id": "enumeration", "values": ["A"]}])
+def test_a_text_is_trimmed_in_an_output_and_kept_in_an_input(tmp_path: Path, kind: Any) -> None:
+    (tmp_path / "p").write_text(" A\n")
+    assert read(tmp_path, kind, output_item)["value"] == "A"
+    assert read(tmp_path, kind, input_item)["value"] == " A\n"
+
+
 def test_names_are_compared_without_case() -> None:
     assert find_name(["a", "Image"], "image") == "Image"
     assert find_name(["Image", "image"], "image") == "image"

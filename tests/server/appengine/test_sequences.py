@@ -91,7 +91,7 @@ def test_a_user_uploads_runs_watches_reads_and_deletes(site: Site, sample: Path)
     assert ended["state"] == "FINISHED", log
     assert {value["parameterName"] for value in inputs_shown} == given.keys()
     expected = values.load_values(sample / "expected.json")
-    assert same(core.outputs(run), expected) == []
+    assert unexpected(core.outputs(run), expected) == []
     content = core.send("GET", f"task-runs/{run['id']}/outputs.zip").content
     with zipfile.ZipFile(io.BytesIO(content)) as zipped:
         names = {name.partition("/")[0] for name in zipped.namelist()}
@@ -104,8 +104,8 @@ def test_a_user_uploads_runs_watches_reads_and_deletes(site: Site, sample: Path)
     assert task not in core.get("tasks")
 
 
-def same(found: dict[str, Any], expected: dict[str, Any]) -> list[str]:
-    """Return the names of outputs that are not as expected."""
+def unexpected(found: dict[str, Any], expected: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Return the outputs that are not as expected."""
     assert found.keys() == expected.keys()
     return [(name, found[name]) for name in expected if not _is_same(found[name], expected[name])]
 
