@@ -95,15 +95,24 @@ async def _send(scope: Scope, send: Send, message: Message) -> None:
 
 def response_headers(scope: Scope) -> dict[str, str]:
     """Return the headers of every response; for a browser also those that allow its page to read it."""
-    origin = Headers(scope=scope).get("origin")
+    given = Headers(scope=scope)
+    origin = given.get("origin")
     if origin is None:
         return _HEADERS
-    cors = {
+    return {
+        **_HEADERS,
         "Access-Control-Allow-Origin": origin,
         "Access-Control-Allow-Credentials": "true",
         "Vary": "Origin",
+        **(_preflight(given) if scope["method"] == "OPTIONS" else {}),
     }
-    return {**_HEADERS, **cors}
+
+
+def _preflight(given: Headers) -> dict[str, str]:
+    """Return what a browser asks for before it sends a request with other headers than usual."""
+    wanted = given.get("access-control-request-headers", "*")
+    methods = "GET, POST, PUT, DELETE, OPTIONS, PATCH"
+    return {"Access-Control-Allow-Methods": methods, "Access-Control-Allow-Headers": wanted}
 
 
 def openapi_document() -> dict[str, Any]:

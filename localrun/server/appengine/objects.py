@@ -20,6 +20,7 @@ from localrun.descriptor.types import (
 from localrun.server.appengine.uploaded_tasks import UploadedTask
 from localrun.task.record import TaskRecord
 from localrun.task.states import TaskState
+from localrun.undecodable import encode_json
 
 Fields = dict[str, Any]
 
@@ -63,6 +64,8 @@ def _default(parameter: Parameter) -> str:
     if not parameter.has_default or parameter.default is None:
         return "null"
     value = parameter.default
+    if isinstance(value, (list, dict)):
+        return encode_json(value).decode()
     return value if isinstance(value, str) else parameter.type.to_text(value)
 
 

@@ -97,7 +97,7 @@ class AppEngine:
 
     def _restore(self, run: AppEngineRun) -> None:
         """Delete partial inputs, and what was never created or was deleted with `localrun rm`."""
-        found = [task_id for task_id in run.localrun_ids if self.manager.find_task(task_id) is not None]
+        found = [task_id for task_id in run.localrun_ids if self.app.store.find(task_id) is not None]
         if not found:
             if time.time() - run.created > _MINUTE:  # another server may be about to create its task
                 self.runs.remove(run)

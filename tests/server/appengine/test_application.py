@@ -85,6 +85,17 @@ def test_a_page_of_this_server_gets_the_headers_that_allow_it(env: AppEngineEnvi
     assert response.headers["access-control-allow-credentials"] == "true"
 
 
+def test_a_preflight_request_of_a_page_of_this_server_is_answered(env: AppEngineEnvironment) -> None:
+    asked = {
+        "Origin": "http://localhost:8000",
+        "Access-Control-Request-Method": "PUT",
+        "Access-Control-Request-Headers": "X-One",
+    }
+    response = env.request("OPTIONS", "tasks", headers=asked)
+    assert response.headers["access-control-allow-methods"] == "GET, POST, PUT, DELETE, OPTIONS, PATCH"
+    assert response.headers["access-control-allow-headers"] == "X-One"
+
+
 def test_a_page_of_another_site_is_refused(env: AppEngineEnvironment) -> None:
     headers = {"Origin": "http://evil.example", "Accept": "application/json"}
     response = env.get("tasks", headers=headers)

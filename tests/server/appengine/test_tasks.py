@@ -102,9 +102,15 @@ TYPES: list[tuple[str, str, dict[str, Any], str]] = [
     ),
     (
         "{id: array, subtype: integer}",
-        "",
+        ", default: [{index: 0, value: 1}]",
         {"id": "array", "subType": {"id": "integer"}},
-        "null",
+        '[{"index":0,"value":1}]',
+    ),
+    (
+        "number",
+        ", default: 1.0e+10",
+        {"id": "number", "infinityAllowed": False, "nanAllowed": False},
+        "1.0E10",
     ),
     (
         "{id: array, min_size: 1, max_size: 3, subtype: {id: array, subtype: geometry}}",
