@@ -8,8 +8,9 @@ from typing import Annotated
 
 import msgspec
 
+from localrun.task.frozen import Frozen, decoder
 from localrun.task.process import current_process, is_alive, is_foreign
-from localrun.task.record import Frozen, ProcessId, decoder
+from localrun.task.record import ProcessId
 
 _FOREIGN_LIFETIME = 7 * 24 * 3600.0  # seconds until entries of processes that cannot be inspected expire
 

@@ -17,7 +17,8 @@ from localrun import fs
 from localrun.errors import LocalrunError
 from localrun.settings import Settings
 from localrun.task.active import ActiveTask
-from localrun.task.record import TaskRecord, decoder, short_id
+from localrun.task.frozen import decoder
+from localrun.task.record import TaskRecord, short_id
 from localrun.task.store import TaskStore
 from localrun.undecodable import decode_record, encode_record
 from localrun.units import format_bytes, format_count, format_duration

@@ -17,7 +17,8 @@ from pathlib import Path
 from localrun import fs
 from localrun.engines.base import Engine, Handle, Usage
 from localrun.errors import ContainerGone, EngineError
-from localrun.task.record import Frozen, TaskRecord, UsageRecord
+from localrun.task.frozen import Frozen
+from localrun.task.record import TaskRecord, UsageRecord
 from localrun.task.workspace import Workspace
 
 _DELAY = 1.0  # seconds before the first sample of the engine

@@ -49,7 +49,8 @@ def test_records_can_be_read_for_the_first_time_by_several_threads_at_once() -> 
     script = """
 import threading
 from localrun.admission import LedgerEntry
-from localrun.task.record import ProcessId, TaskRecord, decoder
+from localrun.task.frozen import decoder
+from localrun.task.record import ProcessId, TaskRecord
 
 text = TaskRecord(id="a", bundle="b", owner=ProcessId(host="h", pid=1, started=1.0)).to_json()
 begin = threading.Barrier(8)

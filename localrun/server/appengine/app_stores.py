@@ -11,7 +11,7 @@ import msgspec
 
 from localrun import fs
 from localrun.server.appengine.errors import AppEngineError
-from localrun.task.record import Frozen
+from localrun.task.frozen import Frozen
 
 
 class AppStore(Frozen, frozen=True, kw_only=True):

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from localrun import fs
-from localrun.task.record import Frozen
+from localrun.task.frozen import Frozen
 
 
 class AppEngineRun(Frozen, frozen=True, kw_only=True):

@@ -19,7 +19,7 @@ from localrun import fs
 from localrun.descriptor import Descriptor
 from localrun.errors import DescriptorError
 from localrun.server import temp_folders
-from localrun.task.record import Frozen
+from localrun.task.frozen import Frozen
 
 BUNDLE, DESCRIPTOR, LOGO, _FACTS = "bundle.zip", "descriptor.yml", "logo.png", "task.json"
 _UPLOAD = "upload"
