@@ -36,6 +36,15 @@ app = LazyApp(_standalone)
 
 
 if __name__ == "__main__":
-    from localrun.cli import main
+    remedy = "run `make venv`, then `.venv/bin/python main.py`"
+    if sys.version_info < (3, 11):  # noqa: UP036 - of the Python that runs it
+        sys.exit(f"error: localrun needs Python 3.11 or newer; {remedy}")
+    try:
+        import localrun.server.asgi  # noqa: F401 - all that the server needs
+        from localrun.cli import main
+    except ImportError as error:
+        from localrun.errors import missing_package
+
+        sys.exit(missing_package(error, sys.executable, remedy))
 
     sys.exit(main(["serve", *sys.argv[1:]]))

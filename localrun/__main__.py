@@ -2,7 +2,12 @@
 
 import sys
 
-from localrun.cli import main
+try:
+    from localrun.cli import main
+except ImportError as error:
+    from localrun.errors import missing_package
+
+    sys.exit(missing_package(error, sys.executable, "run the Python of the environment with localrun"))
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -251,6 +251,17 @@ class IllegalTransition(LocalrunError):
     """An invalid change of a task's state, which is a bug in localrun."""
 
 
+def missing_package(error: ImportError, python: str, remedy: str) -> str:
+    """Return the error message for a package that this Python does not have.
+
+    Raises the error again if it is a bug of localrun.
+    """
+    package = (error.name or "").partition(".")[0]
+    if package in ("", "localrun"):
+        raise error
+    return f"error: the package {package} is not installed for {python}; {remedy}"
+
+
 def out_of_memory(error: BaseException) -> LocalrunError | None:
     """Return an error if an exception means that this process got no more memory, else None.
 

@@ -5,7 +5,12 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import pytest
+try:
+    import pytest
+except ImportError:
+    sys.exit(
+        f"error: pytest is not installed for {sys.executable}; run `make venv`, then use .venv/bin/python"
+    )
 
 ROOT = Path(__file__).resolve().parent.parent
 

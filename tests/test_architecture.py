@@ -48,6 +48,7 @@ ALLOWED_IMPORTS: dict[str, set[str]] = {
     "filelock": {"bundle"},
     "httptools": {"engines.dockerd", "server"},
     "numpy": {"descriptor.types", "values"},
+    "prometheus_client": {"server"},
     "psutil": {"admission", "runner"},
     "pydantic": {"server"},
     "pydicom": {"values", "report", "server"},

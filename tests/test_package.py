@@ -220,6 +220,7 @@ def test_every_package_that_is_imported_is_declared() -> None:
         for name in imported_names(ast.parse(path.read_text()))
     }
     packages = {"Crypto": "pycryptodome", "PIL": "pillow", "yaml": "pyyaml", "_pytest": "pytest"}
+    packages |= {name: name.replace("_", "-") for name in ("prometheus_client", "python_multipart")}
     outside = imported - set(sys.stdlib_module_names) - {"localrun"}
     assert {packages.get(name, name) for name in outside} - declared == set()
 

@@ -179,11 +179,13 @@ def serve_until_signal(context: CliContext, site: Any, sockets: list[socket.sock
     """Serve until a signal arrives, then decide about the tasks as the options of the server say."""
     from localrun.server.application import make_api
     from localrun.server.page.registration import registered
+    from localrun.server.task_lines import task_lines
     from localrun.server.uvicorn_server import serve
 
     api = make_api(site)
     context.on_imported()
-    with registered(site.app.settings.home, _reachable(url_of(sockets)), site.sessions.key):
+    address = _reachable(url_of(sockets))
+    with registered(site.app.settings.home, address, site.sessions.key), task_lines(site.app.manager):
         serve(api, site, sockets)
     if site.options.on_exit == "leave":
         # the task threads must not see the engine close, and must not be joined: the supervisor resumes

@@ -68,6 +68,13 @@ class Completion(BaseModel):
     result: Json = Field(default_factory=dict, description="Any result data.")
 
 
+class Health(OpenModel):
+    """The health of the server."""
+
+    status: Literal["alive", "ready"]
+    timestamp: str
+
+
 class HeartbeatRequest(OpenModel):
     """The heartbeat of a client."""
 

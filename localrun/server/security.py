@@ -24,7 +24,8 @@ from localrun.units import format_bytes
 RejectionCallback = Callable[[str, str, int, object], None]  # method, path, status, detail
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-_OPEN = frozenset({"/docs", "/openapi.json", "/favicon.ico", "/session", PING})  # without data of tasks
+_HEALTH = frozenset({"/health/live", "/health/ready", PING})
+_OPEN = _HEALTH | {"/docs", "/openapi.json", "/favicon.ico", "/session"}  # without data of tasks
 _VALUE_LIMIT = 64 * 1024**2  # bytes of a value in JSON, as long as a geometry may be
 _CODES = "/session/codes"  # also with the key of the server's file
 _HOW_TO_AUTHENTICATE = (

@@ -29,6 +29,7 @@ from localrun.server.image_cache import ImageCache
 from localrun.server.journal import Journal, TaskEventListener
 from localrun.server.listing.index import TaskIndex
 from localrun.server.logs.pages import LogPages
+from localrun.server.metrics import Metrics
 from localrun.server.page.assets import PageAssets
 from localrun.server.page.sessions import Sessions
 from localrun.server.request_limits import RequestLimits
@@ -83,6 +84,7 @@ class ServerState:
         self.feed = EventFeed()
         self.task_feed = TaskFeed(self.feed, app.manager.find_task)
         self.index = TaskIndex(app, self.task_feed.publish_removal)
+        self.metrics = Metrics(app, lambda: (task.record for task in self.index.tasks()), self.engine_status)
         self.follower = FolderFollower(app, self.feed, self.task_feed, self.index.tasks)
         # by id, for the event loop; a lock exists only while a request uses it
         self.task_locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -113,6 +115,7 @@ class ServerState:
             if not self.is_started:
                 self.is_started = True
                 self.app.manager.subscribe(self._publish)
+                self.app.manager.subscribe(self.metrics.on_event)
                 self.journal.subscribe(self._publish_line)
                 if self.options.adopts:
                     supervision.stop(self.app.settings.home)  # its tasks are resumed here

@@ -38,6 +38,9 @@ def test_the_document_lists_every_route_and_what_each_takes(env: ServerEnvironme
     found = env.client.get("/openapi.json").json()
     assert set(found["paths"]) == {
         "/heartbeat",
+        "/health/live",
+        "/health/ready",
+        "/metrics",
         "/events",
         "/journal",
         "/tasks",
@@ -118,7 +121,7 @@ def test_whatever_is_sent_is_answered_as_the_document_says(
             for task in env.site.app.manager.get_all_active_tasks():
                 env.client.post(f"/task/{task.id}/kill")
         statuses += ask(operation)
-    assert len(operations) == 40
+    assert len(operations) == 43
     assert {200, 404, 422} <= set(statuses)
 
 

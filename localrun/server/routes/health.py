@@ -21,6 +21,8 @@ from localrun.server.timestamps import now
 
 router = APIRouter(route_class=StrictRoute, tags=["health"])
 
+_ENGINE_SECONDS = 5.0  # to wait for the answer of the engine
+
 _DOCS = {  # file -> type
     "docs.css": "text/css",
     "docs.js": "text/javascript",
@@ -76,6 +78,46 @@ async def _heartbeat(state: ServerState) -> dict[str, Any]:
             "disk_percent": {point: disk.percent for point, disk in host.disks.items()},
         },
     }
+
+
+@router.get("/health/live", summary="Check that the server is alive", responses=responses(schemas.Health))
+async def get_live(_: Request) -> Response:
+    """Return 200 as long as the server handles requests. Needs no token."""
+    return json_response({"status": "alive", "timestamp": now()})
+
+
+@router.get(
+    "/health/ready",
+    summary="Check that the server can run containers",
+    responses=responses(schemas.Health, 503),
+)
+async def get_ready(request: Request) -> Response:
+    """Return 200 if the container engine answers, else 503. Needs no token."""
+    state = get_state(request)
+    available = False
+    with anyio.move_on_after(_ENGINE_SECONDS):
+        status = await anyio.to_thread.run_sync(state.engine_status, abandon_on_cancel=True)
+        available = status["available"]
+    if not available:  # without the address of the engine, which is not for everybody
+        raise HTTPException(503, "The container engine is unavailable")
+    return json_response({"status": "ready", "timestamp": now()})
+
+
+@router.get(
+    "/metrics",
+    summary="Get metrics for Prometheus",
+    response_class=Response,
+    responses=responses(media="text/plain"),
+)
+async def get_metrics(request: Request) -> Response:
+    """Return the tasks by state and cause, their durations, the queue, reservations and the engine.
+
+    The format is Prometheus' text format, or OpenMetrics for a client that accepts it.
+    """
+    state = get_state(request)
+    accept = request.headers.get("accept", "")
+    content, content_type = await anyio.to_thread.run_sync(state.metrics.render, accept)
+    return Response(content, headers={"Content-Type": content_type})
 
 
 async def get_icon(_: Request) -> Response:

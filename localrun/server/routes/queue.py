@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,11 +13,10 @@ from starlette.responses import Response
 
 from localrun.admission import Capacity, sample_host
 from localrun.admission.entry import LedgerEntry
-from localrun.admission.ledger import Ledger
 from localrun.admission.queue import QueuePosition, requested_amount, schedule
-from localrun.errors import AdmissionError, EngineError
 from localrun.report.details.differences import task_differences
 from localrun.server.page import models
+from localrun.server.reservations import read_capacity, read_entries
 from localrun.server.responses import json_response
 from localrun.server.routes.base import StrictRoute, responses
 from localrun.server.state import ServerState, get_state
@@ -44,9 +42,8 @@ async def get_queue(request: Request) -> Response:
 
 def _queue(state: ServerState) -> Fields:
     state.follower.touch()
-    capacity, root = _capacity(state)
-    own, others = _entries(state)
-    entries = sorted([*own, *others], key=lambda entry: entry.order)
+    capacity, root = read_capacity(state.app)
+    entries = read_entries(state.app)
     running = [entry for entry in entries if entry.admitted]
     waiting = [entry for entry in entries if not entry.admitted]
     positions: dict[tuple[str, int], QueuePosition] = {}
@@ -74,29 +71,10 @@ def _queue(state: ServerState) -> Fields:
     }
 
 
-def _capacity(state: ServerState) -> tuple[Capacity | None, Path | None]:
-    """Return the capacity of the engine and the folder of its data; None if it does not answer."""
-    try:
-        return state.app.runner.admission.capacity, Path(state.app.engine.info().root)
-    except EngineError:
-        return None, None
-
-
 def _amounts(capacity: Capacity | None) -> Fields | None:
     if capacity is None:
         return None
     return {"cpus": capacity.cpus, "memory": capacity.memory, "gpus": capacity.gpus}
-
-
-def _entries(state: ServerState) -> tuple[list[LedgerEntry], list[LedgerEntry]]:
-    ledger = Ledger(state.app.ledger, lambda _: None)
-    own: list[LedgerEntry] = []
-    others: list[LedgerEntry] = []
-    with suppress(AdmissionError):
-        own = list(ledger.read().values())
-    with suppress(AdmissionError):
-        others = ledger.read_others() if ledger.is_shared else []
-    return own, others
 
 
 def _host(state: ServerState, capacity: Capacity | None, root: Path | None) -> Fields:
