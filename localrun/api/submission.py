@@ -1,28 +1,26 @@
-"""Submit a bundle with inputs as a task."""
+"""Submit a bundle with inputs as a task, and wait for its outputs."""
 
 from __future__ import annotations
 
+import inspect
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
-from localrun.api.apps import app_for, pending_starts_of, settings_for
+from localrun.api.apps import app_for, settings_for
 from localrun.api.exceptions import TaskFailed
-from localrun.api.task import Task
-from localrun.app import App
-from localrun.bundle.images.build_options import check_context, parse_secrets
-from localrun.errors import Problem, UsageError
+from localrun.api.options import option_names, parse_submission, split_inputs
+from localrun.api.task import Task, start_task
 from localrun.manager.defaults import with_defaults
+from localrun.manager.option_hints import option_hints
 from localrun.manager.request import Request, to_iexec_request
 from localrun.settings.options import ProfileName, PullPolicy
-from localrun.task.bind_mounts import parse_mounts
-from localrun.task.options import parse_options
 from localrun.task.states import TaskState
-from localrun.units import format_count
 
 Place = str | os.PathLike[str]
-_INPUT_HINT = 'pass an input of this name as inputs={{"{}": ...}}'
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 
 
 def submit(
@@ -88,83 +86,36 @@ def submit(
 
 def _submit(bundle: Place, given: Mapping[str, Any]) -> Task:
     settings = settings_for(given["home"])
-    options = with_defaults(_parse(given), settings)
-    values, folder = _given(given["inputs"], given["values"])
+    options = with_defaults(parse_submission(given), settings)
+    values, folder = split_inputs(given["inputs"], given["values"])
     is_app = options.get("profile") == "iexec"
     own = {} if is_app else values
     request = Request(Path(bundle), values=own, inputs_folder=folder, detached=True, **options)
-    if is_app:
-        from localrun.manager.defaults import iexec_inputs
-        from localrun.platforms import iexec
+    with option_hints(lambda: option_names(submit)):
+        if is_app:
+            from localrun.manager.defaults import iexec_inputs
+            from localrun.platforms import iexec
 
-        inputs = iexec.parse_inputs(iexec_inputs(values, settings))
-        request = to_iexec_request(request, inputs, os.fspath(bundle))
-    return start(app_for(given["home"]), request)
-
-
-def start(app: App, request: Request) -> Task:
-    """Submit a request, and start the supervisor, which owns the task once this process has ended."""
-    task = app.manager.submit(request, pending_starts_of(app).on_event)
-    app.supervise()
-    return Task(task.id, app.settings.home)
+            inputs = iexec.parse_inputs(iexec_inputs(values, settings))
+            request = to_iexec_request(request, inputs, os.fspath(bundle))
+        return start_task(app_for(given["home"]), request)
 
 
-def _parse(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of a request for the options of `submit`. Raises `UsageError` with all problems."""
-    problems: list[Problem] = []
-    options = parse_options(given, problems) | _parse_build(given, problems)
-    try:
-        options["bind_mounts"] = parse_mounts(given["mounts"])
-    except ValueError as error:
-        problems.append(Problem("mounts", str(error), _INPUT_HINT.format("mounts")))
-    if problems:
-        count = format_count(len(problems), "problem")
-        raise UsageError(f"invalid options ({count})", remedy="fix the problems listed", problems=problems)
-    return options
+def _takes(
+    submit: Callable[Arguments, Any],
+) -> Callable[[Callable[..., Result]], Callable[Arguments, Result]]:
+    """Give a function the parameters of `submit`, for type checkers and `help`."""
+
+    def decorate(function: Callable[..., Result]) -> Callable[Arguments, Result]:
+        returned = inspect.signature(function).return_annotation
+        own = inspect.signature(submit).replace(return_annotation=returned)
+        function.__signature__ = own  # type: ignore[attr-defined]
+        return function
+
+    return decorate
 
 
-def _parse_build(given: Mapping[str, Any], problems: list[Problem]) -> dict[str, Any]:
-    """Return the fields of the request for a build, with absolute paths. Adds to `problems`."""
-    found: dict[str, Any] = {name: dict(given[name] or {}) for name in ("build_args", "build_contexts")}
-    found["image"] = given["use_image"]
-    for name in ("dockerfile", "context"):
-        if isinstance(given[name], (str, os.PathLike)):
-            found[name] = os.path.abspath(given[name])  # noqa: PTH100 - keeps links
-        elif given[name] is not None:
-            problems.append(
-                Problem(name, f"expected a path, found {given[name]!r}", _INPUT_HINT.format(name))
-            )
-    found["target"] = target = given["target"] or ""
-    if not isinstance(target, str):
-        hint = _INPUT_HINT.format("target")
-        problems.append(Problem("target", f"expected the name of a stage, found {target!r}", hint))
-    for name, reference in found["build_contexts"].items():
-        try:
-            check_context(name, reference)
-        except ValueError as error:
-            problems.append(Problem("build_contexts", str(error)))
-    try:
-        found["build_secrets"] = parse_secrets(given["build_secrets"], os.environ)
-    except ValueError as error:
-        problems.append(Problem("build_secrets", str(error)))
-    return found
-
-
-def _given(
-    inputs: Mapping[str, Any] | Place | None, values: Mapping[str, Any]
-) -> tuple[dict[str, Any], Path | None]:
-    """Return the inputs by name, and the folder of inputs. Raises `InputsError` for an unreadable file."""
-    if inputs is None or isinstance(inputs, Mapping):
-        return {**values, **(inputs or {})}, None
-    path = Path(inputs).expanduser()
-    if path.is_dir():
-        return dict(values), path
-    from localrun.manager.inputs import override
-    from localrun.values import load_values
-
-    return override(load_values(path), values), None
-
-
+@_takes(submit)
 def run(bundle: Place, /, **options: Any) -> dict[str, Any]:
     """Submit a task, wait for it, and return its outputs by name. Options and inputs as `submit`.
 

@@ -3,34 +3,24 @@
 from __future__ import annotations
 
 import os
-import sys
-import threading
-import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent import futures
-from contextlib import contextmanager, suppress
-from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TextIO
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
-from localrun.api.apps import app_for
-from localrun.errors import LocalrunError, UsageError
-from localrun.task import lookup, metadata
-from localrun.task.record import TaskRecord, short_id
-from localrun.task.selection import parse_state
-from localrun.task.states import TaskState
+from localrun.api.apps import pending_starts_of
+from localrun.api.inductiva import InductivaMethods
+from localrun.api.options import Place, option_names, parse_submission, split_inputs
+from localrun.api.waiting import MAX_SLEEP
+from localrun.settings.options import PullPolicy
 
 if TYPE_CHECKING:
-    from localrun.values.listing import FileEntry
+    from localrun.app import App
+    from localrun.manager.request import Request
 
-_POLL_INTERVAL = 0.1  # seconds; there is no portable notification for files of another process
-# A signal that arrives just before a thread sleeps does not wake it, and Ctrl+C would be handled only when
-# the task ends. So every wait sleeps in intervals of at most this many seconds.
-MAX_SLEEP = 0.5
+__all__ = ["MAX_SLEEP", "Task", "TaskHandles", "start_task"]
 
 
-class Task:
+class Task(InductivaMethods):
     """A handle on a task in the folder `home`, named by its id, a prefix of the id, or `last`.
 
     Handles hold no state: each access reads the current state of the task, which outlives the handle and the
@@ -38,313 +28,81 @@ class Task:
     directory. Raises `TaskNotFound` if no task, or more than one, matches.
     """
 
-    def __init__(self, task_id: str, home: str | os.PathLike[str] | None = None) -> None:
-        self._app = app_for(home)
-        self._workspace = lookup.find(self._app.store, task_id)
-        self.id = self._workspace.id
-        self._lock = threading.Lock()
-        self._end: futures.Future[TaskRecord] | None = None
-
-    def __repr__(self) -> str:
-        record = self._record_or_none()
-        return f"<localrun.Task {short_id(self.id)} {record.state if record else 'deleted'}>"
-
-    def _repr_html_(self) -> str:
-        """Return the task in HTML without scripts, for notebooks; 200 KB at most."""
-        from localrun.report.page.notebook import task_html
-
-        record = self._record_or_none()
-        return "<p>deleted task</p>" if record is None else task_html(record, self._workspace)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Task) and self._workspace.path == other._workspace.path
-
-    def __hash__(self) -> int:
-        return hash(self._workspace.path)
-
-    # -- state -----------------------------------------------------------------------------
-
-    @property
-    def info(self) -> TaskRecord:
-        """The current record of the task. Raises `TaskNotFound` if the task was deleted."""
-        live = self._app.manager.get_task(self.id)
-        return live.record if live is not None else self._workspace.load()
-
-    def _record_or_none(self) -> TaskRecord | None:
-        """Return the stored record of the task; None if the task was deleted."""
-        return self._workspace.load_or_none()
-
-    @property
-    def status(self) -> TaskState:
-        """The current state of the task; it equals its name, such as `"RUNNING"`."""
-        return self.info.state
-
-    @property
-    def is_running(self) -> bool:
-        """Whether its container has started and its outputs are not collected yet."""
-        return self.status is TaskState.RUNNING
-
-    @property
-    def is_terminal(self) -> bool:
-        return self.status.is_final
-
-    @property
-    def is_failed(self) -> bool:
-        """Whether the task is FAILED or KILLED (as in Inductiva, a killed task counts as failed)."""
-        return self.status in (TaskState.FAILED, TaskState.KILLED)
-
-    @property
-    def position_in_queue(self) -> int | None:
-        """The number of tasks on this machine ahead of it in the queue; None if it is not queued."""
-        waiting = [entry.task_id for entry in self._app.runner.admission.snapshot().waiting]
-        return waiting.index(self.id) if self.id in waiting else None
-
     @property
     def replicas(self) -> TaskHandles:
         """The tasks of its replicas, in order; empty for a task without replicas."""
         home = self._app.settings.home
         return TaskHandles(Task(record.id, home) for record in self._app.replicas(self.info))
 
-    @property
-    def folder(self) -> Path:
-        """The folder of the task, with inputs, outputs, logs and record."""
-        return self._workspace.path
-
-    # -- waiting ---------------------------------------------------------------------------------
-
-    def wait(self, timeout: float | None = None, *, show: bool = False) -> TaskState:
-        """Block until the task has ended, whichever process owns it. Return its final state.
-
-        `show` prints events and program output, and the reason of a failure, to standard error.
-
-        Ctrl+C stops waiting, not the task. A task whose process has died is resumed by this process. Raises
-        `TimeoutError` after `timeout` seconds, `UsageError` for a task that cannot be resumed, and
-        `EngineUnreachable`. A failed task does not raise.
-        """
-        if self.is_terminal:
-            return self.status
-        end = self.end()
-        if show:
-            from localrun.api.follow import show_until_done
-
-            show_until_done(self._workspace, end, timeout)
-        elif not _done(end, timeout):
-            raise self._timed_out("ended", timeout)
-        return self._check_ended(end.result()).state
-
-    def wait_for(self, state: TaskState | str, timeout: float | None = None) -> TaskState:
-        """Block until the task has reached `state`, or has ended. Return its current state.
-
-        Raises `UsageError` for an unknown state, and what `wait` raises.
-        """
-        wanted = parse_state(state)
-        deadline = None if timeout is None else time.monotonic() + timeout
-        end = self.end()
-        while True:
-            record = self._check_ended(end.result()) if end.done() else self.info
-            if record.state.is_final or wanted in [entered for entered, _ in record.history]:
-                return record.state
-            left = _POLL_INTERVAL if deadline is None else min(_POLL_INTERVAL, deadline - time.monotonic())
-            if left <= 0:
-                raise self._timed_out(f"become {wanted}", timeout)
-            futures.wait([end], left)
-
-    def end(self) -> futures.Future[TaskRecord]:
-        """Return a future of the task's final record, to wait for multiple tasks; see `wait_all`."""
-        with self._lock:
-            if self._end is None or _is_obsolete(self._end):
-                self._end = self._start_wait()
-            return self._end
-
-    def _start_wait(self) -> futures.Future[TaskRecord]:
-        # In a thread, because waiting for the lock of another process has no timeout, and because Ctrl+C,
-        # which only the main thread receives, must not interrupt a task that is resumed here.
-        future: futures.Future[TaskRecord] = futures.Future()
-
-        def watch() -> None:
-            try:
-                future.set_result(self._app.wait(self.id))
-            except (LocalrunError, OSError) as error:
-                future.set_exception(error)
-            finally:
-                future.cancel()  # after an unexpected exception, so waiters do not block forever
-
-        threading.Thread(target=watch, name=f"wait-{short_id(self.id)}", daemon=True).start()
-        return future
-
-    def _check_ended(self, record: TaskRecord) -> TaskRecord:
-        if not record.state.is_final:
-            raise UsageError(
-                f"task {short_id(self.id)} is {record.state}, but no process owns it",
-                remedy="start the server that it was submitted to, or submit the task again",
-                id=self.id,
-            )
-        return record
-
-    def _timed_out(self, what: str, timeout: float | None) -> TimeoutError:
-        return TimeoutError(
-            f"task {short_id(self.id)} has not {what} after {timeout:g} s (it is {self.status})"
-        )
-
-    @contextmanager
-    def sync_context(self) -> Iterator[Task]:
-        """Stop the task if the context is left with an exception, such as Ctrl+C, and re-raise it.
-
-        A second Ctrl+C stops the task immediately. Unlike Inductiva's, this context does not suppress
-        `KeyboardInterrupt`.
-        """
-        try:
-            yield self
-        except BaseException:
-            self._stop()
-            raise
-
-    def _stop(self) -> None:
-        try:
-            self.kill()
-        except KeyboardInterrupt:
-            self.kill(grace=0)
-
-    def kill(self, grace: float | None = None) -> TaskState:
-        """Stop the task, whichever process owns it, and wait for it to end. Return its final state.
-
-        The program gets SIGTERM, and SIGKILL after `grace` seconds (None: LOCALRUN_GRACE, or 10). Has no
-        effect on a task that has ended. Raises as `wait`.
-        """
-        if not self.is_terminal:
-            with suppress(UsageError):  # it has ended in the meantime
-                self._app.kill(self.id, grace)
-        return self.wait()
-
-    # -- results ---------------------------------------------------------------------------------
-
-    @property
-    def outputs(self) -> dict[str, Any]:
-        """The valid outputs by name, as Python values; files are `Path`, datetimes strings.
-
-        A failed task may have some, too. Raises `UsageError` if the task has not ended.
-        """
-        from localrun.api.outputs import as_python
-
-        return as_python(self._ended_record(), self._workspace)
-
-    def download_outputs(
+    def rerun(
         self,
-        filenames: Sequence[str] | None = None,
-        dest: str | os.PathLike[str] | None = None,
         *,
-        in_image: bool = False,
-        extensions: bool = False,
-    ) -> Path:
-        """Copy all outputs, or those in `filenames`, to the folder `dest`. Return the folder.
+        inputs: Mapping[str, Any] | Place | None = None,
+        same_image: bool = False,
+        use_image: str | None = None,
+        timeout: float | str | None = None,
+        cpus: float | None = None,
+        memory: int | str | None = None,
+        gpus: int | None = None,
+        network: bool | None = None,
+        build_args: Mapping[str, str] | None = None,
+        dockerfile: Place | None = None,
+        context: Place | None = None,
+        target: str | None = None,
+        build_secrets: Mapping[str, Place] | Iterable[str] = (),
+        build_contexts: Mapping[str, str] | None = None,
+        writable_inputs: bool | None = None,
+        copy_inputs: bool | None = None,
+        mounts: Iterable[str] = (),
+        hardened: bool | None = None,
+        pull: PullPolicy | None = None,
+        platform: str | None = None,
+        retries: int | None = None,
+        replicas: int | None = None,
+        agree: int | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        **values: Any,
+    ) -> Task:
+        """Submit the task again and return the new one at once. Options and inputs as `submit`.
 
-        `in_image` moves the copies of geometries from a crop back into the whole image. `extensions` names
-        them by their content, such as `mask.png`, and writes an array of geometries as one FeatureCollection.
+        What is given replaces the original inputs and options; build arguments and metadata by key. The
+        bundle is read again, unless `same_image` uses the original image and descriptor. Notes about changed
+        files are warnings.
 
-        `dest` None: `localrun_output/ID` in the working directory. Only declared outputs are copied. Links
-        are followed as in the container, and only inside the output folder. Raises `UsageError` with every
-        unknown name, if the task has not ended, and if the copies cannot be written, and `OutputsError` with
-        every output that is not copied.
+        Raises what `submit` raises, `UsageError` for a task without a container, and `InputsError` with every
+        input file that is missing or has changed.
         """
-        from localrun.api.outputs import download
+        options = parse_submission(locals())
+        others, folder = split_inputs(inputs, values)
+        names = {*others, *(os.listdir(folder) if folder is not None else ())}  # noqa: PTH208 - names
+        request = self._request(names, use_image, same_image=same_image)
+        changes = {name: value for name, value in options.items() if value not in ("", None, [], (), {})}
+        from localrun.manager.option_hints import option_hints
+        from localrun.manager.rerun import with_changes
 
-        folder = Path("localrun_output", self.id) if dest is None else Path(dest)
-        limit = self._app.settings.disk_stop
-        copied = download(
-            self._ended_record(),
+        changed = with_changes(request, changes, others)
+        with option_hints(lambda: option_names(self.rerun)):
+            return start_task(self._app, changed.replace(detached=True, inputs_folder=folder))
+
+    def _request(self, replaced: Iterable[str], image: str | None, *, same_image: bool) -> Request:
+        from localrun.manager.rerun import request_from
+
+        return request_from(
+            self.info,
             self._workspace,
-            filenames,
-            folder,
-            limit,
-            in_image=in_image,
-            extensions=extensions,
+            lambda note: warnings.warn(note, stacklevel=4),
+            replaced=set(replaced),
+            has_image=lambda name: self._app.engine.find_image(name) is not None,
+            image=image,
+            same_image=same_image,
         )
-        for warning in copied.warnings:
-            warnings.warn(warning, stacklevel=2)
-        return copied.folder
 
-    def download_inputs(self, dest: str | os.PathLike[str] | None = None) -> Path:
-        """Copy the inputs to the folder `dest`, in App Engine's layout. Return the folder.
 
-        `dest` None: `localrun_input/ID` in the working directory. `submit(bundle, inputs=folder)` reads it.
-        Raises `UsageError` with every file that is gone, and if the task has no inputs yet.
-        """
-        from localrun.api.inputs import download_inputs
-
-        folder = Path("localrun_input", self.id) if dest is None else Path(dest)
-        copied = download_inputs(self.info, self._workspace, folder, self._app.settings.disk_stop)
-        for warning in copied.warnings:
-            warnings.warn(warning, stacklevel=2)
-        return copied.folder
-
-    def _ended_record(self) -> TaskRecord:
-        record = self.info
-        if not record.state.is_final:
-            raise UsageError(
-                f"task {short_id(self.id)} has not ended ({record.state})", remedy="call `wait()` first"
-            )
-        return record
-
-    def logs(self, lines: int | None = None) -> str:
-        """Return the output of the program so far, or its last `lines` lines."""
-        from localrun.api.tail import last_lines
-
-        try:
-            text = self._workspace.log.read_text("utf-8", "replace")
-        except FileNotFoundError:
-            return ""
-        return text if lines is None else last_lines(text, lines)
-
-    def tail_files(
-        self,
-        filenames: Sequence[str] = (),
-        lines: int = 10,
-        *,
-        follow: bool = False,
-        out: TextIO | None = None,
-    ) -> None:
-        """Write the last lines of files in the output folder, or of the log if none is named, to `out`.
-
-        `follow` continues with new data until the task has ended. Raises `UsageError` with every missing
-        file; with `follow`, files may appear later.
-        """
-        from localrun.api.tail import tail
-
-        end = self.end() if follow and not self.is_terminal else None
-        container_folder = self.info.run_plan.output_folder
-        tail(self._workspace, container_folder, filenames, lines=lines, end=end, out=out or sys.stdout)
-
-    def list_files(self) -> list[FileEntry]:
-        """Return the entries of the output folder: path, kind, size in bytes, modification time.
-
-        Works while the task runs. Links are not followed. Returns at most 10,000 entries.
-        """
-        from localrun.values.listing import list_folder
-
-        return list(list_folder(self._workspace.outputs).entries)
-
-    @property
-    def summary(self) -> str:
-        """A readable summary: timeline, usage, data sizes, and the reason of a failure."""
-        from localrun.console.summary import summary
-
-        return summary(self.info, self._workspace)
-
-    def print_summary(self, out: TextIO | None = None) -> None:
-        """Write the summary to `out` (default: standard output)."""
-        (out or sys.stdout).write(self.summary)
-
-    # -- metadata --------------------------------------------------------------------------------
-
-    @property
-    def metadata(self) -> Mapping[str, Any]:
-        """Your own JSON values by key, stored with the task. Assign a mapping to replace all of them."""
-        return MappingProxyType(metadata.load(self._workspace))
-
-    @metadata.setter
-    def metadata(self, values: Mapping[str, Any]) -> None:
-        """Raises `UsageError` with every key that is not a non-empty string, and every other value."""
-        metadata.save(self._workspace, values)
+def start_task(app: App, request: Request) -> Task:
+    """Submit a request, and start the supervisor, which owns the task once this process has ended."""
+    task = app.manager.submit(request, pending_starts_of(app).on_event)
+    app.supervise()
+    return Task(task.id, app.settings.home)
 
 
 class TaskHandles(list[Task]):
@@ -355,20 +113,3 @@ class TaskHandles(list[Task]):
         from localrun.report.page.notebook import list_html
 
         return list_html(record for task in self if (record := task._record_or_none()) is not None)
-
-
-def _done(end: futures.Future[TaskRecord], timeout: float | None) -> bool:
-    deadline = time.monotonic() + (float("inf") if timeout is None else timeout)
-    while not end.done():
-        left = deadline - time.monotonic()
-        if left <= 0:
-            return False
-        futures.wait([end], min(MAX_SLEEP, left))
-    return True
-
-
-def _is_obsolete(future: futures.Future[TaskRecord]) -> bool:
-    """Return whether the wait is over although the task has not ended, so a new wait must start."""
-    if not future.done():
-        return False
-    return future.cancelled() or future.exception() is not None or not future.result().state.is_final

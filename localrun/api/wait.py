@@ -8,7 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent import futures
 from queue import Empty, SimpleQueue
 
-from localrun.api.task import MAX_SLEEP, Task
+from localrun.api.interruption import command, explained
+from localrun.api.task import Task
+from localrun.api.waiting import MAX_SLEEP
 from localrun.console.progress import in_notebook, no_progress, wait_progress
 from localrun.task.record import TaskRecord
 from localrun.task.states import TaskState
@@ -24,10 +26,21 @@ def wait_all(
     """
     waited = list(tasks)
     show = sys.stderr.isatty() or in_notebook() if progress is None else progress
-    with wait_progress(len(waited)) if show else no_progress() as advance:
+    with explained(lambda: _left(waited)), wait_progress(len(waited)) if show else no_progress() as advance:
         for task in as_completed(waited, timeout):
             advance(task.wait())
     return [task.wait() for task in waited]
+
+
+def _left(tasks: Sequence[Task]) -> str:
+    """Return the line after Ctrl+C."""
+    left = [task for task in tasks if not task.is_terminal]
+    if len(left) == 1:
+        return left[0].left_line()
+    if not left:
+        return "stopped waiting; all tasks have ended"
+    again = command(left[0].folder.parent.parent, "wait", "--all")
+    return f"stopped waiting; {len(left)} tasks continue; wait again: `{again}`"
 
 
 def as_completed(tasks: Sequence[Task], timeout: float | None = None) -> Iterator[Task]:

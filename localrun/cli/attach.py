@@ -31,7 +31,7 @@ def attach(app: App, record: TaskRecord) -> TaskFuture | None:
 
 def wait_for_end(end: TaskFuture | None) -> None:
     """Block until the future is done; Ctrl+C interrupts."""
-    from localrun.api.task import MAX_SLEEP
+    from localrun.api.waiting import MAX_SLEEP
 
     while end is not None and not end.done():
         futures.wait([end], MAX_SLEEP)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from localrun.cli import options
 from localrun.cli.context import CliContext
 from localrun.cli.exit_codes import ExitCode, worst
 from localrun.cli.signals import Interrupted, SignalHandler
@@ -110,10 +111,11 @@ class _Submitter:
         self.code = worst([self.code, self._context.report(error)])
 
     def _submit(self, app: App, source: TaskSource) -> TaskRecord:
-        request = source.request(app, self._choices, self._notify)
-        task = app.manager.submit(
-            request.replace(detached=True), start=self._start, defer_signals=self._signals.deferred
-        )
+        from localrun.manager.option_hints import option_hints
+
+        request = source.request(app, self._choices, self._notify).replace(detached=True)
+        with option_hints(options.names_of_command):
+            task = app.manager.submit(request, start=self._start, defer_signals=self._signals.deferred)
         for warning in task.record.warnings:
             self._notify(f"warning: {warning}")
         return task.record

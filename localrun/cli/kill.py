@@ -88,7 +88,7 @@ def stop_tasks(
 
 def _kill(app: App, ids: Sequence[str], timeout: float | None) -> dict[str, TaskRecord | LocalrunError]:
     """Kill each task in a thread, because each may take as long as the grace period."""
-    from localrun.api.task import MAX_SLEEP
+    from localrun.api.waiting import MAX_SLEEP
 
     found: dict[str, TaskRecord | LocalrunError] = {}
 

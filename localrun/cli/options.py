@@ -276,6 +276,12 @@ watch = click.option(
 as_json = flag("--json", "as_json", help="Print one JSON value on standard output.")
 
 
+def names_of_command() -> list[str]:
+    """Return the long options of the command that runs."""
+    parameters = click.get_current_context().command.params
+    return [name for one in parameters for name in one.opts if name.startswith("--")]
+
+
 def completer(name: str) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
     """Return the function `name` of `completers`, which is imported only when it is called."""
 

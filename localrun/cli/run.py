@@ -138,7 +138,10 @@ class _ForegroundRun:
         try:
             with self._signals.interruptible():
                 request = self._source.request(app, self._choices, self._display.notify)
-                return app.manager.submit(request, self._events.put, defer_signals=self._signals.deferred)
+                from localrun.manager.option_hints import option_hints
+
+                with option_hints(options.names_of_command):
+                    return app.manager.submit(request, self._events.put, defer_signals=self._signals.deferred)
         except Interrupted:
             started = app.manager.get_all_active_tasks()
             if not started:

@@ -13,7 +13,8 @@ from localrun.engines.labels import LABEL_TASK
 from localrun.errors import AdmissionError, Cause, LocalrunError, ShuttingDown, TaskExists, TaskNotFound
 from localrun.manager.held import HeldTasks
 from localrun.manager.manual import ManualTasks
-from localrun.manager.payload import from_payload, is_manual, redact_secrets
+from localrun.manager.option_hints import option_hints
+from localrun.manager.payload import field_names, from_payload, is_manual, redact_secrets
 from localrun.manager.pending_inputs import PendingInputs
 from localrun.manager.recovery import Resumer
 from localrun.manager.registry import TaskRegistry, format_counts
@@ -128,7 +129,8 @@ class Manager:
         if existing is not None:
             return existing
         request = from_payload(payload, find_bundle, find_file, self._settings)
-        return self.submit(request.replace(assigned_by=assigned_by), task_id=task_id, start=start)
+        with option_hints(lambda: field_names(payload)):
+            return self.submit(request.replace(assigned_by=assigned_by), task_id=task_id, start=start)
 
     def _existing(self, task_id: str | None, payload: Mapping[str, Any]) -> ActiveTask | None:
         record = self.find_task(task_id) if task_id else None

@@ -107,6 +107,12 @@ def is_manual(payload: Mapping[str, Any]) -> bool:
     return not isinstance(payload.get("image"), str) and not {"image", "command"} <= payload.keys()
 
 
+def field_names(payload: Mapping[str, Any]) -> list[str]:
+    """Return the names of the fields that a task object that is not a manual task may have."""
+    fields = _BUNDLE_FIELDS if "bundle" in payload else _IMAGE_FIELDS
+    return [*(name for name in fields if name != "resources"), *_RESOURCES]
+
+
 def from_payload(
     payload: Mapping[str, Any],
     find_bundle: Callable[[str], Path] = Path,

@@ -87,7 +87,7 @@ def test_an_invalid_option_is_reported_and_nothing_is_built(
 
 def test_an_input_with_the_name_of_an_option_is_passed_as_inputs(repository: Path) -> None:
     with pytest.raises(UsageError, match=r'inputs=\{"target": ...\}'):
-        localrun.run(repository / "a", target=3)
+        localrun.run(repository / "a", target=3)  # type: ignore[arg-type]
 
 
 def test_the_value_of_a_secret_is_not_shown() -> None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import pickle
-import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +21,7 @@ from localrun.errors import Cause, EngineUnreachable, InputsError, TaskNotFound,
 from localrun.task.states import TaskState
 from tests.cli import test_inputs as images
 from tests.manager.test_recovery import abandoned, add, with_container
+from tests.support.ctrl_c import pressed_in
 from tests.support.descriptors import as_json
 from tests.support.environment import Environment, make_environment
 from tests.support.image_files import png
@@ -245,25 +244,12 @@ def test_the_position_in_the_queue_is_reported(tmp_path: Path) -> None:
 # -- Ctrl+C -------------------------------------------------------------------------------------------
 
 
-def interrupt_soon(task: localrun.Task) -> threading.Thread:
-    """Press Ctrl+C once the task runs, and so while the main thread waits for it."""
-
-    def press() -> None:
-        task.wait_for("RUNNING", 10)
-        os.kill(os.getpid(), signal.SIGINT)
-
-    thread = threading.Thread(target=press)
-    thread.start()
-    return thread
-
-
 def test_ctrl_c_ends_the_waiting_and_not_the_task(tmp_path: Path) -> None:
     with env_of(tmp_path, hang) as env:
         task = submit(env)
-        pressed = interrupt_soon(task)
-        with pytest.raises(KeyboardInterrupt):
+        task.wait_for("RUNNING")
+        with pressed_in("wait_until_done"), pytest.raises(KeyboardInterrupt):
             task.wait()
-        pressed.join()
         assert task.is_running
         task.kill()
 
@@ -271,10 +257,9 @@ def test_ctrl_c_ends_the_waiting_and_not_the_task(tmp_path: Path) -> None:
 def test_ctrl_c_in_a_sync_context_stops_the_task(tmp_path: Path) -> None:
     with env_of(tmp_path, hang) as env:
         task = submit(env)
-        pressed = interrupt_soon(task)
-        with pytest.raises(KeyboardInterrupt), task.sync_context():
+        task.wait_for("RUNNING")
+        with pressed_in("wait_until_done"), pytest.raises(KeyboardInterrupt), task.sync_context():
             task.wait()
-        pressed.join()
         assert task.status is TaskState.KILLED
 
 

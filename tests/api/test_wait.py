@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import sys
 import threading
 import types
@@ -17,6 +15,7 @@ from localrun.engines.fake import FakeContainer
 from localrun.task.states import TaskState
 from tests.api.test_task import env_of, hang, submit
 from tests.manager.test_recovery import abandoned, add
+from tests.support.ctrl_c import pressed_in
 from tests.support.environment import Environment
 
 MANY = 200
@@ -74,17 +73,10 @@ def test_the_limit_is_one_for_all(tmp_path: Path) -> None:
 def test_ctrl_c_ends_the_waiting_and_not_the_tasks(tmp_path: Path) -> None:
     with env_of(tmp_path, hang) as env:
         tasks = [submit(env) for _ in range(2)]
-
-        def press() -> None:
-            for task in tasks:
-                task.wait_for("RUNNING", 10)
-            os.kill(os.getpid(), signal.SIGINT)
-
-        thread = threading.Thread(target=press)
-        thread.start()
-        with pytest.raises(KeyboardInterrupt):
+        for task in tasks:
+            task.wait_for("RUNNING")
+        with pressed_in("_next"), pytest.raises(KeyboardInterrupt):
             localrun.wait_all(tasks)
-        thread.join()
         assert [task.status for task in tasks] == ["RUNNING"] * 2
         for task in tasks:
             task.kill()

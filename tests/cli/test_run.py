@@ -329,3 +329,12 @@ def test_a_mounted_file_that_changes_while_the_task_runs_is_a_warning(localrun: 
     localrun.program = program
     done = localrun.run("-i", f"f=@{own}", "--json").json
     assert done["warnings"] == [f"input f: {own} changed while the task was active: it had 4 bytes, now 7"]
+
+
+def test_the_command_line_names_the_option(localrun: Command) -> None:
+    for more in ((), ("-d",)):
+        result = localrun.run("-i", "timout=5", *more)
+        assert (
+            result.code,
+            "unknown input 'timout'; did you mean the option '--timeout'?" in result.err,
+        ) == (3, True)

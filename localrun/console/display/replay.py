@@ -22,15 +22,18 @@ _TAIL = 64 * 1024  # bytes at the end that are searched for them
 
 
 class Replay:
-    """Yields the events of a task since the last call, starting with the last lines of its log."""
+    """Yields the events of a task since the last call, starting with the last lines of its log.
 
-    def __init__(self, workspace: Workspace) -> None:
+    `whole_log` starts at the first line.
+    """
+
+    def __init__(self, workspace: Workspace, *, whole_log: bool = False) -> None:
         self._workspace = workspace
         self._history = FileFollower(workspace.events)
         self._log = FileFollower(workspace.log)
         self._rest = b""
         self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
-        self._is_started = False
+        self._is_started = whole_log
 
     def new_events(self) -> Iterator[Event]:
         """Yield new events in order; log output precedes the end of the step that wrote it."""

@@ -1,0 +1,41 @@
+"""Hints for unknown inputs that are misspelt or misplaced options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from localrun.errors import LocalrunError, Problem
+from localrun.suggestions import closest
+
+_UNKNOWN = ("unknown input ", "unknown argument ")  # of `values.parsing` and of iExec
+
+
+@contextmanager
+def option_hints(options: Callable[[], Iterable[str]]) -> Iterator[None]:
+    """Name the option that an unknown input resembles in the remedies of an error.
+
+    `options` returns their names as the user writes them, such as `timeout` or `--timeout`.
+    """
+    try:
+        yield
+    except LocalrunError as error:
+        if any(problem.message.startswith(_UNKNOWN) for problem in error.problems):
+            names = {name.strip("-").replace("-", "_"): name for name in options()}
+            error.problems = tuple(_with_hint(problem, names) for problem in error.problems)
+        raise
+
+
+def _with_hint(problem: Problem, names: dict[str, str]) -> Problem:
+    if not problem.message.startswith(_UNKNOWN):
+        return problem
+    given = problem.path.removeprefix("inputs.")
+    found = closest(given.replace("-", "_"), names)
+    if found is None:
+        return problem
+    remedy = f"did you mean the option {names[found]!r}?"
+    if problem.remedy.startswith("did you mean "):
+        remedy = problem.remedy.replace("did you mean ", "did you mean the input ").rstrip("?")
+        remedy += f" or the option {names[found]!r}?"
+    return replace(problem, remedy=remedy)
