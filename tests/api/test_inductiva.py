@@ -25,6 +25,7 @@ from localrun import settings
 from localrun.app import App
 from localrun.engines.dockerd import DockerEngine
 from localrun.engines.labels import LABEL_TASK
+from tests.cli.command import call
 from tests.conftest import ROOT
 from tests.support.environment import DESCRIPTOR
 from tests.support.images import busybox_layer, image_archive
@@ -52,6 +53,7 @@ class Environment:
     image: str
     engine: DockerEngine
     environment: dict[str, str]
+    capsys: pytest.CaptureFixture[str]
 
     def start(self, script: str) -> subprocess.Popen[str]:
         """Start a user's script as a process; `IMAGE` in it is the image."""
@@ -73,12 +75,9 @@ class Environment:
 
     def command(self, *arguments: str) -> str:
         """Return the output of `localrun ARGUMENTS`."""
-        call = [sys.executable, "-m", "localrun", *arguments]
-        environment = {**os.environ, **self.environment, "PYTHONPATH": str(ROOT)}
-        done = subprocess.run(
-            call, cwd=self.folder, env=environment, capture_output=True, text=True, check=True
-        )
-        return done.stdout
+        done = call(*arguments, cwd=self.folder, env=self.environment, capsys=self.capsys)
+        assert done.code == 0, done.err
+        return done.out
 
     def task(self, process: subprocess.Popen[str]) -> localrun.Task:
         """A handle on the task whose id a script prints first."""
@@ -90,7 +89,9 @@ class Environment:
 
 
 @pytest.fixture
-def env(docker_engine: DockerEngine, tmp_path: Path) -> Iterator[Environment]:
+def env(
+    docker_engine: DockerEngine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Environment]:
     name = f"localrun-test/inductiva:{secrets.token_hex(4)}"
     config: dict[str, Any] = {"Cmd": ["sh", "-c", SIMULATION], "Env": ["PATH=/bin"]}
     docker_engine.load_image([image_archive(busybox_layer({}), name, **config)])
@@ -105,7 +106,7 @@ def env(docker_engine: DockerEngine, tmp_path: Path) -> Iterator[Environment]:
     app = App(settings.load(environment), docker_engine)
     try:
         with localrun.using(app):
-            yield Environment(tmp_path, name, docker_engine, environment)
+            yield Environment(tmp_path, name, docker_engine, environment, capsys)
     finally:
         app.manager.shutdown(0)
         for record in app.tasks():

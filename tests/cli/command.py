@@ -1,4 +1,4 @@
-"""Run the command in this process on the fake engine, or as a separate process."""
+"""Run the command in this process, on the fake engine or the real one, or as a separate process."""
 
 from __future__ import annotations
 
@@ -79,6 +79,18 @@ class Command:
         a, b = values.split()
         given = ("--image", IMAGE, "--pull", "never", "-i", f"a={a}", "-i", f"b={b}")
         return self("run", self.bundle, *given, *arguments)
+
+
+def call(*arguments: object, cwd: Path, env: Mapping[str, str], capsys: pytest.CaptureFixture[str]) -> Result:
+    """Call the command in this process on the real engine, which is several times faster than a process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(cwd)
+        for name, value in env.items():
+            patch.setenv(name, value)
+        capsys.readouterr()
+        code = main(list(map(str, arguments)))
+        printed = capsys.readouterr()
+    return Result(code, printed.out, printed.err)
 
 
 class Process(subprocess.Popen[str]):

@@ -1,4 +1,4 @@
-"""The command as a separate process on a real engine."""
+"""The command on a real engine, mostly as a separate process."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import pytest
 from localrun.engines.dockerd import DockerEngine
 from localrun.engines.labels import LABEL_TASK
 from localrun.task import supervision
-from tests.cli.command import Process, Result
+from tests.cli.command import Process, Result, call
 from tests.conftest import OtherUser
 from tests.support.environment import DESCRIPTOR
 from tests.support.images import busybox_layer, image_archive
@@ -47,6 +47,7 @@ class Place:
     folder: Path
     image: str
     engine: DockerEngine
+    capsys: pytest.CaptureFixture[str]
 
     def start(self, *arguments: object, **env: str) -> Process:
         """Start a command."""
@@ -62,9 +63,8 @@ class Place:
         }
 
     def call(self, *arguments: object, **env: str) -> Result:
-        """Run a command and wait for it."""
-        with self.start(*arguments, **env) as process:
-            return process.result()
+        """Run a command in this process."""
+        return call(*arguments, cwd=self.folder, env={**self.environment, **env}, capsys=self.capsys)
 
     def arguments(self, part: int, *more: object) -> tuple[object, ...]:
         """Return the arguments of `run` for this part of the script."""
@@ -85,13 +85,13 @@ class Place:
 
 
 @pytest.fixture
-def place(docker_engine: DockerEngine, tmp_path: Path) -> Iterator[Place]:
+def place(docker_engine: DockerEngine, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Place]:
     """Return a folder with a bundle whose image is in the engine."""
     name = f"localrun-test/cli:{secrets.token_hex(4)}"
     archive = image_archive(busybox_layer({}), name, Cmd=["sh", "-c", SCRIPT], Env=["PATH=/bin"])
     docker_engine.load_image([archive])
     (tmp_path / "descriptor.yml").write_text(DESCRIPTOR)
-    yield Place(tmp_path, name, docker_engine)
+    yield Place(tmp_path, name, docker_engine, capsys)
     docker_engine.remove_image(name)
 
 
@@ -163,8 +163,7 @@ def test_what_a_killed_process_left_is_ended_by_the_next_run(place: Place) -> No
         process.wait()
     left = place.newest()
     assert (left["state"], left["owner_gone"], len(place.containers(left["id"]))) == ("RUNNING", True, 1)
-    with place.run(1) as process:
-        assert process.result().code == 0
+    assert place.call(*place.arguments(1)).code == 0
     swept = place.call("status", left["id"], "--json").json
     assert (swept["state"], swept["cause"]) == ("FAILED", "RUNNER_TERMINATED")
     assert place.containers(left["id"]) == []
@@ -182,8 +181,7 @@ def test_a_log_is_followed_while_the_task_writes_it(place: Place) -> None:
 
 
 def test_outputs_are_copied_by_run_and_by_outputs_alike(place: Place) -> None:
-    with place.run(1, "-o", "out") as process:
-        assert process.result().code == 0
+    assert place.call(*place.arguments(1, "-o", "out")).code == 0
     assert place.call("outputs", "last", "-o", "later").code == 0
     assert (place.folder / "out/sum").read_bytes() == (place.folder / "later/sum").read_bytes() == b"7\n"
 
@@ -202,8 +200,7 @@ def test_outputs_are_copied_by_run_and_by_outputs_alike(place: Place) -> None:
 def test_every_row_of_the_table_of_exit_codes_is_met(
     place: Place, part: Any, more: tuple[str, ...], env: dict[str, str], code: int
 ) -> None:
-    with place.run(part, *more, **env) as process:
-        result = process.result()
+    result = place.call(*place.arguments(part, *more), **env)
     assert result.code == code, result.err
     assert "Traceback" not in result.err
     assert "hint: " in result.err

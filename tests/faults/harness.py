@@ -1,4 +1,4 @@
-"""The harness that provokes faults: the command as a process, a real engine, generated images."""
+"""The harness that provokes faults: the command, a real engine, generated images."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from localrun.engines.dockerd import DockerEngine
 from localrun.engines.labels import LABEL_TASK
 from localrun.errors import Cause
-from tests.cli.command import Process, Result
+from tests.cli.command import Process, Result, call
 from tests.support.bundles import zip_of
 from tests.support.environment import DESCRIPTOR
 from tests.support.images import busybox_layer, image_archive, tar_of
@@ -39,6 +41,7 @@ class FaultHarness:
     folder: Path
     engine: DockerEngine
     image: str
+    capsys: pytest.CaptureFixture[str]
     home: str = "home"
     closing: list[Callable[[], object]] = field(default_factory=list)
 
@@ -53,9 +56,8 @@ class FaultHarness:
         return Process(*arguments, cwd=self.folder, env=self.environment(env))
 
     def call(self, *arguments: object, **env: str) -> Result:
-        """Run a command and wait for it."""
-        with self.start(*arguments, **env) as process:
-            return process.result()
+        """Run a command in this process."""
+        return call(*arguments, cwd=self.folder, env=self.environment(env), capsys=self.capsys)
 
     def write(self, name: str, text: str | bytes) -> Path:
         """Write a file in the folder."""
@@ -190,10 +192,11 @@ class Row:
 
 def run(bench: FaultHarness, *arguments: object, meanwhile: Meanwhile | None = None, **env: str) -> Observed:
     """Call `run` and return the observed result."""
+    if meanwhile is None:
+        result = bench.call("run", *arguments, "--json", **env)
+        return Observed(result.code, result.err, result.json)
     with bench.start("run", *arguments, "--json", **env) as process:
-        said = ""
-        if meanwhile is not None:
-            said = process.read_until("out | ready")
-            meanwhile(bench, process)
+        said = process.read_until("out | ready")
+        meanwhile(bench, process)
         result = process.result()
     return Observed(result.code, said + result.err, result.json)

@@ -87,7 +87,9 @@ def _of_dead_process(bench: FaultHarness) -> Observed:
 def _with_a_bug(bench: FaultHarness) -> Observed:
     bench.write("site/sitecustomize.py", _BUG)
     path = os.pathsep.join((str(bench.folder / "site"), *filter(None, [os.environ.get("PYTHONPATH")])))
-    shown = run(bench, *bench.program("true"), PYTHONPATH=path)
+    with bench.start("run", *bench.program("true"), "--json", PYTHONPATH=path) as process:
+        result = process.result()
+    shown = Observed(result.code, result.err, result.json)
     assert "planted" in Path(shown.record["folder"], "traceback.txt").read_text()
     return shown
 

@@ -68,9 +68,11 @@ def image(docker_engine: DockerEngine) -> Iterator[str]:
 
 
 @pytest.fixture
-def bench(docker_engine: DockerEngine, image: str, tmp_path: Path) -> Iterator[FaultHarness]:
+def bench(
+    docker_engine: DockerEngine, image: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> Iterator[FaultHarness]:
     """The harness: a folder, an engine, and an image."""
-    bench = FaultHarness(tmp_path, docker_engine, image)
+    bench = FaultHarness(tmp_path, docker_engine, image, capsys)
     try:
         yield bench
     finally:

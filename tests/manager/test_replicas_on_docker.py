@@ -23,7 +23,7 @@ from localrun.settings import Settings
 from localrun.task.record import TaskRecord
 from localrun.task.states import TaskState
 from localrun.values import load_values
-from tests.cli.command import Process
+from tests.cli.command import Process, call
 from tests.support.samples import BASE_IMAGE, remove_new_images
 
 pytestmark = pytest.mark.docker
@@ -134,27 +134,31 @@ def containers_of(engine: DockerEngine, folder: Path) -> list[str]:
     return [found.handle for found in engine.find({LABEL_HOME: home})]
 
 
-def listed(folder: Path) -> list[dict[str, Any]]:
-    told = Process("list", "-a", "--json", cwd=folder, env=environment(folder)).result()
+def listed(folder: Path, capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    told = call("list", "-a", "--json", cwd=folder, env=environment(folder), capsys=capsys)
     found: list[dict[str, Any]] = told.json
     return found
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_task_and_all_replicas(
-    docker_engine: DockerEngine, busybox: str, tmp_path: Path, number: signal.Signals
+    docker_engine: DockerEngine,
+    busybox: str,
+    tmp_path: Path,
+    number: signal.Signals,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     with remove_new_images(tmp_path / ".localrun"):
         process = waiting(tmp_path, busybox)
         process.send_signal(number)
         result = process.result()
         assert (result.code, result.json["state"]) == (130, "KILLED")
-        assert {one["state"] for one in listed(tmp_path)} == {"KILLED"}
+        assert {one["state"] for one in listed(tmp_path, capsys)} == {"KILLED"}
         assert containers_of(docker_engine, tmp_path) == []
 
 
 def test_what_a_killed_process_left_of_replicas_is_ended_by_the_next_one(
-    docker_engine: DockerEngine, busybox: str, tmp_path: Path
+    docker_engine: DockerEngine, busybox: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with remove_new_images(tmp_path / ".localrun"):
         # Given a process that is killed with SIGKILL while two replicas run
@@ -163,12 +167,14 @@ def test_what_a_killed_process_left_of_replicas_is_ended_by_the_next_one(
         process.result()
 
         # When another process kills the task
-        ended = Process("kill", "last", "--now", "--json", cwd=tmp_path, env=environment(tmp_path)).result()
+        ended = call(
+            "kill", "last", "--now", "--json", cwd=tmp_path, env=environment(tmp_path), capsys=capsys
+        )
 
         # Then the task and its replicas have ended without leftover containers. Another localrun may
         # have ended a replica first.
         assert (ended.code, ended.json["state"]) == (0, "KILLED")
-        assert {one["state"] for one in listed(tmp_path)} <= {"KILLED", "FAILED"}
+        assert {one["state"] for one in listed(tmp_path, capsys)} <= {"KILLED", "FAILED"}
         assert containers_of(docker_engine, tmp_path) == []
         assert os.listdir(tmp_path / ".localrun" / "active") == []  # noqa: PTH208 - names
 
@@ -242,7 +248,7 @@ def test_replicas_outlive_the_script_that_submitted_them_and_who_waits_carries_a
 
 @pytest.mark.parametrize(("result", "code"), [("same", 0), ("$(hostname)", 9)])
 def test_replicas_of_an_iexec_app_are_compared_by_what_computed_json_names(
-    busybox: str, tmp_path: Path, result: str, code: int
+    busybox: str, tmp_path: Path, result: str, code: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # Given an app that prints its host name, which iExec stores next to the result
     computed = '{"deterministic-output-path": "/iexec_out/result"}'
@@ -252,11 +258,11 @@ def test_replicas_of_an_iexec_app_are_compared_by_what_computed_json_names(
     with remove_new_images(tmp_path / ".localrun"):
         # When it runs twice
         arguments = ("run", "--profile", "iexec", ".", "--replicas", "2", "--json")
-        ran = Process(*arguments, cwd=tmp_path, env=environment(tmp_path)).result()
+        ran = call(*arguments, cwd=tmp_path, env=environment(tmp_path), capsys=capsys)
 
         # Then only the result counts, and the digest is iExec's
         assert ran.code == code, ran.err
         differing = [one["path"] for one in ran.json["replication"]["disagreements"]]
         assert differing == ([] if code == 0 else ["result/x"])
-        shown = Process("debug", "last", "--raw", cwd=tmp_path, env=environment(tmp_path)).result().json
+        shown = call("debug", "last", "--raw", cwd=tmp_path, env=environment(tmp_path), capsys=capsys).json
         assert shown["local"]["consensusValue"] == ran.json["outputs"].get("digest")
