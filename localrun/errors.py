@@ -160,9 +160,10 @@ class BundleError(LocalrunError):
 
 
 class DescriptorError(LocalrunError):
-    """The descriptor is invalid; `problems` lists every problem."""
+    """The descriptor is invalid; `problems` lists every problem, and `warnings` those of a valid one."""
 
     default_cause = Cause.DESCRIPTOR_INVALID
+    warnings: Sequence[Problem] = ()
 
 
 class InputsError(LocalrunError):

@@ -262,7 +262,9 @@ def _with_image_problems(error: DescriptorError, inspect: Callable[[], ImageArch
         more = [Problem("", broken.message, broken.remedy), *broken.problems]
         problems = [*error.problems, *more]
         message = f"{error.message}, and so is the image archive"
-        return DescriptorError(message, remedy=error.remedy, problems=problems, **error.facts)
+        both = DescriptorError(message, remedy=error.remedy, problems=problems, **error.facts)
+        both.warnings = error.warnings
+        return both
     return error
 
 

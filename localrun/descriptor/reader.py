@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -55,9 +55,9 @@ def read(
     report = DescriptorReport(file)
     report.warnings += document.warnings
     fields = _descriptor(DescriptorNode(document.root, "", report))
-    if report.problems:
-        raise _error(file, _with_lines(report.problems, data))
     warnings = fold(_with_lines(report.warnings, data), "warning")
+    if report.problems:
+        raise _error(file, _with_lines(report.problems, data), warnings)
     notes = fold(_with_lines(report.notes, data), "note")
     return Descriptor(**fields, warnings=warnings, notes=notes, source=data)
 
@@ -73,9 +73,11 @@ def _with_lines(problems: list[Problem], data: bytes) -> list[Problem]:
     ]
 
 
-def _error(file: str, problems: list[Problem]) -> DescriptorError:
+def _error(file: str, problems: list[Problem], warnings: Sequence[Problem] = ()) -> DescriptorError:
     message = f"{file} has {format_count(len(problems), 'problem')}"
-    return DescriptorError(message, remedy="fix the problems listed", problems=problems, file=file)
+    error = DescriptorError(message, remedy="fix the problems listed", problems=problems, file=file)
+    error.warnings = warnings
+    return error
 
 
 def _descriptor(root: DescriptorNode) -> dict[str, Any]:

@@ -84,6 +84,9 @@ def _from_error(error: LocalrunError) -> Iterator[Finding]:
     problems = error.problems or (Problem("", error.message, error.remedy),)
     for problem in problems:
         yield Finding(Severity.ERROR, problem, _code_of(error, problem))
+    if isinstance(error, DescriptorError):
+        found = map(from_warning, error.warnings)
+        yield from (finding for finding in found if finding.severity is Severity.REFUSED)
 
 
 def _code_of(error: LocalrunError, problem: Problem) -> str:

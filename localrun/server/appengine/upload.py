@@ -46,6 +46,7 @@ _MISMATCH = re.compile(r"expected (?:an?|the) (\w+), got .*?(\w+)\)?")
 _NO_DESCRIPTOR = re.compile(
     "missing descriptor.yml|is not a zip: it is an empty file|the descriptor must be at the root"
 )
+_LIST_ITEM = re.compile(r"\b(authors|values|formats|doi|matching)\.(\d+)")
 _JSON_TYPES = {"list": "array", "mapping": "object"}
 
 
@@ -118,8 +119,9 @@ def _item(finding: Finding, refusal: _Refusal) -> dict[str, object]:
     """Return a problem as an entry of the details, with the remedy in addition to App Engine's keys."""
     problem = finding.problem
     is_schema = refusal is _INVALID
-    message = _schema_message(problem) if is_schema else _text(problem)
-    details = parameter(problem.path) | ({"remedy": problem.remedy} if problem.remedy else {})
+    path = _LIST_ITEM.sub(r"\1[\2]", problem.path) if is_schema else problem.path
+    message = _schema_message(path, finding) if is_schema else _text(problem)
+    details = parameter(path) | ({"remedy": problem.remedy} if problem.remedy else {})
     return error_object(SCHEMA_ITEM if is_schema else refusal.code, message, details)
 
 
@@ -127,15 +129,15 @@ def _text(problem: Problem) -> str:
     return f"{problem.path}: {problem.message}" if problem.path else problem.message
 
 
-def _schema_message(problem: Problem) -> str:
+def _schema_message(path: str, finding: Finding) -> str:
     """Return a problem in the words of App Engine's validator, if they are known."""
-    place = problem.path.replace(".", " ") or "$"
-    if problem.message == "missing required field":
+    place, message = path.replace(".", " ") or "$", finding.problem.message
+    if message == "missing required field" or finding.row == "author":
         return f"{place} is missing but it is required"
-    if found := _MISMATCH.fullmatch(problem.message):
+    if found := _MISMATCH.fullmatch(message):
         expected, actual = (_JSON_TYPES.get(word, word) for word in found.groups())
         return f"{place} {actual} found, {expected} expected"
-    return f"{place} {problem.message}"
+    return f"{place} {message}"
 
 
 def _is_image_first(path: Path) -> bool:

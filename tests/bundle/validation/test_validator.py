@@ -102,6 +102,15 @@ def test_a_divergence_is_a_refusal_with_its_row_and_code(tmp_path: Path) -> None
     assert (report.accepted, report.runs_here) == (False, True)
 
 
+def test_the_refusals_of_app_engine_are_found_in_an_invalid_descriptor_too(tmp_path: Path) -> None:
+    text = DESCRIPTOR.replace("name_short: add\n", "").replace("version: 1.0.0", "version:")
+    report = look(bundle(tmp_path, descriptor=text))
+    assert [(one.severity, one.row) for one in report.findings] == [
+        (Severity.ERROR, ""),
+        (Severity.REFUSED, "name_short"),
+    ]
+
+
 def test_a_key_that_nobody_knows_is_a_warning(tmp_path: Path) -> None:
     report = look(bundle(tmp_path, descriptor=DESCRIPTOR + "colour: blue\n"))
     assert told(report, Severity.WARNING).startswith("descriptor.yml:")

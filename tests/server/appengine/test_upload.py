@@ -156,7 +156,13 @@ def test_a_bundle_that_app_engine_refuses_is_refused_with_its_code(
 def test_a_descriptor_against_the_schema_is_refused_with_the_words_of_app_engine(
     env: AppEngineEnvironment,
 ) -> None:
-    changes = [("version: 1.0.0", "version:"), ("name: Add integers\n", ""), ("cpus: 1", "cpus: x")]
+    changes = [
+        ("version: 1.0.0", "version:"),
+        ("name: Add integers\n", ""),
+        ("cpus: 1", "cpus: x"),
+        (", email: a@example.com", ""),
+        ("last_name: B", "last_name: 3"),
+    ]
     response = post(env, packed(described(*changes)))
     assert refusal(response) == SCHEMA
     assert response.headers.get("warning") is None
@@ -166,6 +172,8 @@ def test_a_descriptor_against_the_schema_is_refused_with_the_words_of_app_engine
         ("version null found, string expected", "version"),
         ("name is missing but it is required", "name"),
         ("configuration resources cpus string found, integer expected", "configuration.resources.cpus"),
+        ("authors[0] email is missing but it is required", "authors[0].email"),
+        ("authors[0] last_name integer found, string expected", "authors[0].last_name"),
     }
     for one in found["errors"]:
         assert one["errorCode"] == "APPE-internal-bundle-io-schema-validation-error"
@@ -193,7 +201,11 @@ def test_the_schema_is_checked_before_the_image_and_all_problems_are_listed(
     assert [one["errorCode"] for one in response.json()["details"]["errors"]] == [
         "APPE-internal-bundle-io-schema-validation-error",
         "APPE-internal-bundle-validation-error",
+        "APPE-internal-bundle-validation-error",
     ]
+    assert [word in "\n".join(messages(response)) for word in ("version", "a tar", "name_short")] == [
+        True
+    ] * 3
 
 
 def test_the_image_is_checked_before_missing_keys(env: AppEngineEnvironment) -> None:
