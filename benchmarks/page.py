@@ -1,7 +1,11 @@
-"""The requests of the web page with 10,000 tasks, a log of 50 MB, and many idle readers of events."""
+"""The requests of the web page with 10,000 tasks, a log of 50 MB, and many idle readers of events.
+
+Where Chromium is installed and the page is built, also the time until a browser has drawn the list.
+"""
 
 from __future__ import annotations
 
+import shutil
 import socket
 import time
 from collections.abc import Iterator
@@ -27,6 +31,8 @@ SEARCH = f"GET /tasks?q=..., {MANY} tasks"
 LIST = f"GET /tasks, {MANY} tasks"
 FIND = "GET logs?find=..., 50 MB"
 LAST = "GET logs?tail=1000, 50 MB"
+PAINT = f"first paint in Chromium, {MANY} tasks"
+ROWS = f"rows in Chromium, {MANY} tasks"
 IDLE_CASE = f"CPU per second, {READERS} idle readers"
 
 TARGETS = (
@@ -37,6 +43,11 @@ TARGETS = (
     Target(FIND, lambda m: m[FIND], 0.5, "s"),
     Target(IDLE_CASE, lambda m: m[IDLE_CASE], 0.02, "s"),
 )
+IN_BROWSER = (
+    Target(PAINT, lambda m: m[PAINT], 1.0, "s"),
+    Target(ROWS, lambda m: m[ROWS], 1.5, "s"),
+)
+ASSETS = Path(__file__).parents[1] / "localrun/server/ui/assets/index.html"
 
 
 def compare(folder: Path, *, rounds: int) -> Chapter:
@@ -58,7 +69,37 @@ def compare(folder: Path, *, rounds: int) -> Chapter:
         }
         samples |= measure(cases, rounds, warm=1)
         samples |= _idle(many)
-    return Chapter("the web page", samples, TARGETS, f"GET /tasks, {FEW} tasks")
+        program = shutil.which("chromium") or shutil.which("google-chrome")
+        in_browser = _in_browser(program, many.port, rounds) if program and ASSETS.exists() else {}
+        samples |= in_browser
+    targets = TARGETS + (IN_BROWSER if in_browser else ())
+    return Chapter("the web page", samples, targets, f"GET /tasks, {FEW} tasks")
+
+
+def _in_browser(program: str, port: int, rounds: int) -> Samples:
+    """Return the time from the start of a visit, without a cache, to its first paint and to the rows."""
+    from playwright.sync_api import sync_playwright
+
+    samples: Samples = {PAINT: [], ROWS: []}
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        for number in range(rounds):
+            report(f"visit {number + 1} of {rounds}")
+            context = browser.new_context(viewport={"width": 1280, "height": 860})
+            page = context.new_page()
+            page.goto(f"http://127.0.0.1:{port}/ui/")
+            found = page.wait_for_function(
+                """() => {
+                  const paint = performance.getEntriesByName("first-contentful-paint")[0];
+                  const row = document.querySelector(".line.item a");
+                  return row && paint && [paint.startTime, performance.now()];
+                }"""
+            ).json_value()
+            for name, milliseconds in zip(samples, found, strict=True):
+                samples[name].append(milliseconds / 1000)
+            context.close()
+        browser.close()
+    return samples
 
 
 def _idle(line: Line) -> Samples:
