@@ -48,7 +48,8 @@ def main() -> int:
         folder.mkdir()
         _prepare(folder)
         with _serving(folder) as address, _browser() as page:
-            first = _run(address, "count-cells.zip", _CELLS)
+            # slow enough for some samples of its usage
+            first = _run(address, "count-cells.zip", _CELLS, cpus=0.1)
             second = _run(address, "count-cells.zip", {**_CELLS, "threshold": 80})
             _task(page, f"{address}/ui/task/{first}")
             _draw(page, "page-task.png")
@@ -97,9 +98,9 @@ def _serving(folder: Path) -> Iterator[str]:
             process.communicate(timeout=60)
 
 
-def _run(address: str, bundle: str, inputs: dict[str, Any]) -> str:
+def _run(address: str, bundle: str, inputs: dict[str, Any], **resources: float) -> str:
     """Run a task. Return its id."""
-    body = {"task": {"bundle": bundle, "inputs": inputs}, "assigned_by": "me"}
+    body = {"task": {"bundle": bundle, "inputs": inputs, "resources": resources}, "assigned_by": "me"}
     request = urllib.request.Request(f"{address}/task", json.dumps(body).encode())
     with urllib.request.urlopen(request) as response:
         task_id = str(json.loads(response.read())["task_id"])
@@ -123,6 +124,7 @@ def _task(page: Page, address: str) -> None:
     """Open a task and wait until all of it is drawn."""
     page.goto(address)
     page.locator(".chart canvas").nth(2).wait_for()
+    assert tempfile.gettempdir() not in page.locator("header.task-head").inner_text()
     page.wait_for_function(_IS_DRAWN)
 
 

@@ -7,10 +7,11 @@ import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from localrun.engines.fake import FakeContainer
 from tests.browser.conftest import Open
-from tests.support.page_server import PageServer, serve_page
+from tests.support.page_server import PageServer, count_cells, serve_page
 
 LINES = 700_000
 PIXEL = (
@@ -116,6 +117,100 @@ def test_the_timeline_has_one_cursor_that_marks_the_log(tmp_path: Path, visit: O
         visitor.page.get_by_text("Show as tables").click()
         visitor.see("Samples")
         assert visitor.page.get_by_role("table").count() >= 2
+
+
+def test_a_part_of_the_timeline_is_shown_with_the_mouse_and_with_keys(
+    served: PageServer, visit: Open
+) -> None:
+    task_id = served.cells()
+    served.wait(task_id)
+    visitor = visit(served.url(f"/ui/task/{task_id}"))
+    page = visitor.page
+    area = page.locator(".plot-area")
+    box = area.bounding_box()
+    assert box is not None
+    y = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] * 0.25, y)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.5, y)
+    page.locator(".dragged").wait_for()
+    page.mouse.up()
+    whole = page.get_by_role("button", name="Whole task")
+    whole.wait_for()
+    # the slider has the whole width: its end is in the middle of the task
+    slider = page.get_by_role("slider", name="Time in the timeline")
+    slider.focus()
+    slider.press("End")
+    middle = slider.get_attribute("aria-valuetext")
+    whole.press("Enter")
+    whole.wait_for(state="detached")
+    slider.press("End")
+    visitor.until("(text) => document.querySelector('.readout').textContent !== text", middle)
+    page.get_by_role("button", name="Show a shorter time").press("Enter")
+    whole.wait_for()
+    page.get_by_role("button", name="Show a longer time").press("Enter")
+    whole.wait_for(state="detached")
+
+
+def test_long_lines_of_the_log_are_wrapped_up_to_the_last_one(tmp_path: Path, visit: Open) -> None:
+    def write(container: FakeContainer) -> int:
+        container.stdout.write("".join(f"{number} {'word ' * 200}\n" for number in range(200)))
+        container.stdout.write("the end\n")
+        return 1
+
+    with serve_page(tmp_path, {"any": write}) as server:
+        task_id = server.submit("any.zip", number=1)
+        server.wait(task_id)
+        visitor = visit(server.url(f"/ui/task/{task_id}"))
+        visitor.see("the end")
+        visitor.page.get_by_role("button", name="Wrap").click()
+        visitor.until("() => document.querySelector('#L200').offsetHeight > 30")
+        is_shown = (
+            "(line) => { const log = document.querySelector('.virtual.log').getBoundingClientRect();"
+            " const row = document.getElementById(line)?.getBoundingClientRect();"
+            " return row && row.top >= log.top - 1 && row.bottom <= log.bottom + 1; }"
+        )
+        visitor.until(is_shown, "L201")  # the log is followed
+        visitor.until(
+            "() => { const log = document.querySelector('.virtual.log'); "
+            " return log.scrollWidth <= log.clientWidth; }"
+        )
+        visitor.page.evaluate("document.querySelector('.virtual.log').scrollTop = 0")
+        visitor.until(is_shown, "L1")
+        visitor.page.get_by_role("searchbox", name="Find in the log").fill("150 word")
+        visitor.page.get_by_role("searchbox", name="Find in the log").press("Enter")
+        visitor.until(is_shown, "L151")
+        visitor.page.locator("h1").click()
+        visitor.page.keyboard.press("w")
+        visitor.until("() => document.querySelector('#L151').offsetHeight === 18")
+
+
+def test_the_frames_and_channels_of_an_image_are_shown(tmp_path: Path, visit: Open) -> None:
+    def stack(container: FakeContainer) -> int:
+        assert count_cells(container) == 0
+        pages = [Image.new("RGB", (120, 120), color) for color in ("#ff0000", "#00ff00", "#0000ff")]
+        pages[0].save(container.path("/outputs/mask"), "TIFF", save_all=True, append_images=pages[1:])
+        return 0
+
+    with serve_page(tmp_path, {"cells": stack}) as server:
+        task_id = server.cells()
+        server.wait(task_id)
+        visitor = visit(server.url(f"/ui/task/{task_id}?show=outputs/mask"))
+        page = visitor.page
+        visitor.see("Frame 1 of 3")
+        box = page.locator(".map").bounding_box()
+        assert box is not None
+        middle = [box["width"] / 2, box["height"] / 2]
+        shows = f"([x, y, wanted]) => String(({PIXEL})([x, y])) === wanted"
+        visitor.until(shows, [*middle, "255,0,0,255"])
+        page.get_by_role("slider", name="Frame").press("ArrowRight")
+        visitor.see("Frame 2 of 3")
+        visitor.until(shows, [*middle, "0,255,0,255"])
+        page.get_by_label("Channel").select_option(label="2")
+        visitor.until(shows, [*middle, "255,255,255,255"])
+        page.get_by_label("Channel").select_option(label="3")
+        visitor.until(shows, [*middle, "0,0,0,255"])
+        assert visitor.accessibility_violations() == []
 
 
 def test_a_failure_is_explained_and_the_end_of_a_task_is_announced(served: PageServer, visit: Open) -> None:

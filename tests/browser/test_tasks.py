@@ -41,6 +41,16 @@ def test_a_task_appears_and_changes_without_a_reload(served: PageServer, visit: 
     assert first[:8] in visitor.text()
 
 
+def test_a_task_shows_what_it_waits_for(served: PageServer, visit: Open) -> None:
+    visitor = visit(served.url())
+    visitor.see("No tasks yet")
+    task_id = served.submit("cells.zip", mode="fast")
+    visitor.see("waiting for inputs: image")
+    visitor.page.goto(served.url(f"/ui/task/{task_id}"))
+    visitor.see("waiting for inputs: image")
+    assert visitor.page.get_by_role("button", name="Run again").count() == 0
+
+
 def test_rows_do_not_move_under_the_pointer(served: PageServer, visit: Open) -> None:
     served.wait(served.cells())
     visitor = visit(served.url())

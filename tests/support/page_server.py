@@ -64,7 +64,7 @@ inputs:
     optional: true
 outputs:
   count: {type: integer, description: Number of cells., display_name: Count}
-  mask: {type: {id: image, formats: [png]}, description: Where cells are., display_name: Mask,
+  mask: {type: {id: image, formats: [png, tiff]}, description: Where cells are., display_name: Mask,
          dependencies: {derived_from: inputs/image}}
   outlines: {type: {id: array, subtype: geometry, min_size: 0, max_size: 1000}, description: Outlines.,
              display_name: Outlines, dependencies: {derived_from: inputs/image}}

@@ -8,6 +8,7 @@ export const KEYS: [string, string][] = [
   ["c", "compare two selected tasks"],
   ["r", "run the task again"],
   ["f", "follow the log"],
+  ["w", "wrap the lines of the log"],
   ["Esc", "clear the selection, leave the search"],
   ["?", "show the keys"],
 ];

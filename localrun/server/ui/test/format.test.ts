@@ -11,6 +11,9 @@ describe("numbers, sizes and times", () => {
   ])("writes %i bytes as %s", (size, text) => expect(bytes(size)).toBe(text));
 
   it.each([
+    [0, "0.00 s"],
+    [0.0004, "1 ms"],
+    [0.004, "4 ms"],
     [0.42, "0.42 s"],
     [12.34, "12.3 s"],
     [59.99, "1 min 00 s"],

@@ -49,6 +49,7 @@ function Content({ view, direction, parameter, open, onOpen }: ContentProps) {
   const path = `${direction}/${parameter.name}`;
   const first = parameter.files[0];
   if (parameter.missing) return <p class="muted">{view.row.final ? "missing" : "not there yet"}</p>;
+  if (direction === "outputs" && !view.row.final && parameter.value === null && !first) return <p class="muted">not there yet</p>;
   if (!first || isPlain(parameter)) return <Value value={parameter.value} cut={parameter.cut} />;
   const size = parameter.files.reduce((sum, file) => sum + (file.size ?? 0), 0);
   const isOpen = open === path;

@@ -28,7 +28,7 @@ export function ViewerPanel({ view, parameter, path, onClose }: Props) {
     <section class="card wide viewer-panel" aria-label={`Viewer: ${path}`}>
       <header>
         <h2>{parameter.display_name || parameter.name}</h2>
-        <span class="muted small clip">{path}</span>
+        <span class="muted small clip path">{path}</span>
         {isGeometry(parameter) && hasImages && (
           <button type="button" class="push" aria-pressed={asText} onClick={() => setAsText(!asText)}>
             As text

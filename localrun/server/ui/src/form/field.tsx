@@ -1,5 +1,5 @@
 import type { ComponentChildren } from "preact";
-import type { FormParameter, Problem } from "../api/types";
+import type { FormParameter, Json, Problem } from "../api/types";
 import { Problems } from "../components/notice";
 import { constraintOf } from "../model/constraint";
 import { ArrayInput } from "./array-input";
@@ -25,8 +25,9 @@ interface Props {
 export function Field({ parameter, entry, problems, images, onChange }: Props) {
   const id = `in-${parameter.name}`;
   const about = [parameter.description && `${id}-about`, `${id}-problem`].filter(Boolean).join(" ");
-  const shared = { id, about, type: parameter.type, entry, onChange, invalid: problems.length > 0, label: parameter.display_name || parameter.name };
-  const isGroup = parameter.type.id === "array" || (parameter.type.id === "enumeration" && !tooMany(parameter)) || parameter.type.id === "boolean";
+  const shared = { id, about, type: parameter.type, entry, onChange, invalid: problems.length > 0, label: parameter.display_name || parameter.name, initial: parameter.default };
+  const showsChoices = parameter.type.id === "enumeration" && !tooMany(parameter);
+  const isGroup = parameter.type.id === "array" || showsChoices || parameter.type.id === "boolean";
   return (
     <div class={`field${problems.length ? " invalid" : ""}`}>
       <div class="field-label">
@@ -44,7 +45,7 @@ export function Field({ parameter, entry, problems, images, onChange }: Props) {
       <div class="field-control">
         <Control parameter={parameter} images={images} {...shared} />
         <p class="muted small" id={`${id}-about`}>
-          {[parameter.description, sentence(constraintOf(parameter.type))].filter(Boolean).join(" ")}
+          {[parameter.description, !showsChoices && sentence(constraintOf(parameter.type))].filter(Boolean).join(" ")}
           {parameter.matching.length > 0 && ` As many items as ${parameter.matching.join(", ")}.`}
           {parameter.has_default && <> Default: {JSON.stringify(parameter.default)}.</>}
         </p>
@@ -63,6 +64,8 @@ export interface ControlProps {
   type: FormParameter["type"];
   entry: Entry;
   invalid: boolean;
+  /** The value that the server takes if there is none. */
+  initial?: Json | undefined;
   onChange: (entry: Entry) => void;
 }
 

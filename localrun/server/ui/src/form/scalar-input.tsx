@@ -4,7 +4,7 @@ import type { ControlProps } from "./field";
 const SHORT_LIST = 5; // choices that are shown as radio buttons
 
 /** A number, text, choice, boolean or datetime. */
-export function ScalarInput({ id, about, label, type, entry, invalid, onChange }: ControlProps) {
+export function ScalarInput({ id, about, label, type, entry, invalid, initial, onChange }: ControlProps) {
   const set = (text: string): void => onChange({ ...entry, text });
   const shared = { id, "aria-describedby": about, "aria-invalid": invalid };
   if (type.id === "boolean") return <Radios {...{ id, about, label }} values={["true", "false"]} value={entry.text} onChange={set} />;
@@ -22,7 +22,7 @@ export function ScalarInput({ id, about, label, type, entry, invalid, onChange }
       </select>
     );
   }
-  if (type.id === "integer" || type.id === "number") return <NumberInput {...{ shared, type, entry, set }} />;
+  if (type.id === "integer" || type.id === "number") return <NumberInput {...{ shared, type, entry, initial, set }} />;
   if (type.id === "datetime") {
     return (
       <div class="row">
@@ -40,13 +40,15 @@ interface NumberProps {
   shared: { id: string; "aria-describedby": string; "aria-invalid": boolean };
   type: ControlProps["type"];
   entry: ControlProps["entry"];
+  initial: Json | undefined;
   set: (text: string) => void;
 }
 
 /** A text field, because a number field hides what is not a number; with a slider for a short range. */
-function NumberInput({ shared, type, entry, set }: NumberProps) {
+function NumberInput({ shared, type, entry, initial, set }: NumberProps) {
   const low = bound(type.geq, type.gt, type.id);
   const high = bound(type.leq, type.lt, type.id, -1);
+  const unset = typeof initial === "number" ? initial : (low ?? 0);
   const hasRange = low !== null && high !== null && high > low && high - low <= 100_000;
   return (
     <div class="row number">
@@ -66,7 +68,7 @@ function NumberInput({ shared, type, entry, set }: NumberProps) {
           min={low}
           max={high}
           step={type.id === "integer" ? 1 : (high - low) / 200}
-          value={entry.text === "" ? low : Number(entry.text)}
+          value={entry.text === "" ? unset : Number(entry.text)}
           onInput={(event) => set(event.currentTarget.value)}
         />
       )}

@@ -14,6 +14,7 @@ import { useMatches } from "./use-matches";
 
 const ROW = 18;
 const WIDE = 160; // characters
+let wasWrapped = false; // in the last log that was open
 const COPIED = 4 * 1024 ** 2; // bytes of the log that are copied at most; more is a download
 
 interface Props {
@@ -30,6 +31,8 @@ export function LogPanel({ id, isActive, hash, cursorByte, onTime }: Props) {
   const log = useLog(id, linked, isActive);
   const { store } = log;
   const [following, setFollowing] = useState(linked === null);
+  const [wrapped, setWrapped] = useState(wasWrapped);
+  wasWrapped = wrapped;
   const [words, setWords] = useState("");
   const [stream, setStream] = useState("");
   const [only, setOnly] = useState(false);
@@ -78,7 +81,7 @@ export function LogPanel({ id, isActive, hash, cursorByte, onTime }: Props) {
     if (filtered) handle.current?.scrollTo(next, "center");
     else go(line);
   };
-  useKeys({ f: () => setFollowing((old) => !old) });
+  useKeys({ f: () => setFollowing((old) => !old), w: () => setWrapped((old) => !old) });
   const found = matches.list[hit]?.line ?? null;
   const text = async (): Promise<string> => {
     const response = await send(`/task/${encodeURIComponent(id)}/logs`);
@@ -126,6 +129,9 @@ export function LogPanel({ id, isActive, hash, cursorByte, onTime }: Props) {
             <option value="stdout">stdout</option>
             <option value="stderr">stderr</option>
           </select>
+          <button type="button" aria-pressed={wrapped} onClick={() => setWrapped(!wrapped)} title="Wrap long lines (w)">
+            Wrap
+          </button>
           <button type="button" aria-pressed={following} onClick={() => setFollowing(!following)} title="Keep the end visible (f)">
             Follow
           </button>
@@ -147,7 +153,8 @@ export function LogPanel({ id, isActive, hash, cursorByte, onTime }: Props) {
       {count > 0 && (
         <div style={{ "--digits": digits }}>
           <VirtualList
-            class="log"
+            class={wrapped ? "log wrapped" : "log"}
+            wraps={wrapped}
             role="log"
             label="Log"
             count={count}
@@ -174,7 +181,7 @@ export function LogPanel({ id, isActive, hash, cursorByte, onTime }: Props) {
           />
         </div>
       )}
-      {at !== null && <LongLine line={at} text={store.get(at)?.text ?? ""} />}
+      {at !== null && !wrapped && <LongLine line={at} text={store.get(at)?.text ?? ""} />}
       {filtered && matches.more && (
         <p class="body">
           <button type="button" onClick={matches.next}>Show more matches</button>

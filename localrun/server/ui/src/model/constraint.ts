@@ -1,7 +1,7 @@
 import type { Json, ParameterType } from "../api/types";
 import { bytes, number, plural } from "./format";
 
-/** The limits of a type as a person would say them: `1 to 255`, `png, at most 4096 x 4096 pixels`. */
+/** The limits of a type as a person would say them: `1 to 255`, `format png, at most 4096 x 4096 pixels`. */
 export function constraintOf(type: ParameterType): string {
   const found = [range(type), size(type, "length", "character"), formats(type), dimensions(type), fileSize(type), words(type)];
   if (type.id === "array") {
@@ -31,7 +31,7 @@ function size(type: ParameterType, what: string, noun: string): string {
 }
 
 function formats(type: ParameterType): string {
-  return Array.isArray(type.formats) ? type.formats.join(" or ") : "";
+  return Array.isArray(type.formats) ? `format ${type.formats.join(" or ")}` : "";
 }
 
 function dimensions(type: ParameterType): string {

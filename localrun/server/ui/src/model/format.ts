@@ -12,9 +12,10 @@ export function bytes(size: number): string {
   return `${size.toFixed(digits)} ${UNITS[unit]}`;
 }
 
-/** A duration in seconds: `0.42 s`, `12.3 s`, `4 min 05 s`, `2 h 03 min`, `3 d 4 h`. */
+/** A duration in seconds: `4 ms`, `0.42 s`, `12.3 s`, `4 min 05 s`, `2 h 03 min`, `3 d 4 h`. */
 export function duration(seconds: number): string {
   if (seconds < 0) seconds = 0;
+  if (seconds > 0 && seconds < 0.01) return `${Math.max(1, Math.round(seconds * 1000))} ms`;
   if (seconds < 1) return `${seconds.toFixed(2)} s`;
   if (seconds < 59.95) return `${seconds.toFixed(1)} s`;
   const whole = Math.round(seconds);

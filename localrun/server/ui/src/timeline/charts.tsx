@@ -2,7 +2,7 @@ import { useEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { bytes, number } from "../model/format";
-import type { Series } from "./series";
+import type { Series, Span } from "./series";
 
 const MARGIN = 76; // pixels left of the plots, as in timeline.css
 const RIGHT = 16;
@@ -13,13 +13,14 @@ const STEPS = [0.001, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 
 
 interface Props {
   series: Series;
-  length: number;
+  /** The seconds that are shown, from the start of the series. */
+  shown: Span;
   cpus: number | null;
   memoryLimit: number | null;
 }
 
 /** CPU, memory with its limit, and disk, on the axis of the timeline. */
-export default function Charts({ series, length, cpus, memoryLimit }: Props) {
+export default function Charts({ series, shown, cpus, memoryLimit }: Props) {
   const highest = Math.max(0, ...series.memory);
   const shownLimit = memoryLimit !== null && memoryLimit <= highest * 4 ? memoryLimit : null;
   const shownCpus = cpus !== null && cpus <= Math.max(0.25, ...series.cpus.map((one) => one ?? 0)) * 4 ? cpus : null;
@@ -27,7 +28,7 @@ export default function Charts({ series, length, cpus, memoryLimit }: Props) {
     <>
       <Chart
         label="CPUs"
-        length={length}
+        shown={shown}
         times={series.times}
         lines={[{ name: "CPUs", values: series.cpus, colour: "--cpu", fill: true }]}
         limit={shownCpus}
@@ -36,7 +37,7 @@ export default function Charts({ series, length, cpus, memoryLimit }: Props) {
       />
       <Chart
         label="Memory"
-        length={length}
+        shown={shown}
         times={series.times}
         lines={[{ name: "Memory", values: series.memory, colour: "--memory", fill: true }]}
         limit={shownLimit}
@@ -46,7 +47,7 @@ export default function Charts({ series, length, cpus, memoryLimit }: Props) {
       />
       <Chart
         label="Disk"
-        length={length}
+        shown={shown}
         times={series.times}
         lines={[
           { name: "Written", values: series.written, colour: "--disk", fill: true },
@@ -71,7 +72,7 @@ interface Line {
 
 interface ChartProps {
   label: string;
-  length: number;
+  shown: Span;
   times: number[];
   lines: Line[];
   limit: number | null;
@@ -109,7 +110,7 @@ function Chart(props: ChartProps) {
       plot.current = null;
     };
   }, [hasLimit]);
-  useEffect(() => plot.current?.setData(dataOf(props)), [props.times, props.lines, props.limit, props.length]);
+  useEffect(() => plot.current?.setData(dataOf(props)), [props.times, props.lines, props.limit, props.shown[0], props.shown[1]]);
   return (
     <div class="chart" aria-hidden="true">
       <span class="lane-name">{props.label}</span>
@@ -140,7 +141,7 @@ function options(latest: { current: ChartProps }, element: HTMLElement): uPlot.O
     cursor: { show: false },
     legend: { show: false },
     scales: {
-      x: { time: false, range: () => [0, latest.current.length] },
+      x: { time: false, range: () => latest.current.shown },
       y: { range: (_, __, max) => [0, top(Math.max(max, latest.current.limit ?? 0), Boolean(props.isBytes))] },
     },
     axes: [

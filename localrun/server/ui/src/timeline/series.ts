@@ -58,9 +58,27 @@ export function byteAt(log: readonly [number, number][], time: number): number |
   return found;
 }
 
-/** The span that the timeline shows, in seconds since 1970: never empty. */
-export function spanOf(timeline: Timeline, now: number): [number, number] {
+export type Span = [number, number];
+
+/** The span that the timeline can show, in seconds since 1970: never empty. */
+export function spanOf(timeline: Timeline, now: number): Span {
   const start = timeline.start ?? timeline.states[0]?.start ?? now;
   const end = timeline.end ?? now;
   return [start, Math.max(end, start + 0.1)];
+}
+
+const SHORTEST = 0.02; // seconds
+
+/** A part of a span that is at least 20 ms long; null for the whole span. */
+export function zoomedTo(whole: Span, from: number, to: number): Span | null {
+  const length = Math.min(Math.max(Math.abs(to - from), SHORTEST), whole[1] - whole[0]);
+  const middle = (from + to) / 2;
+  const start = Math.min(Math.max(middle - length / 2, whole[0]), whole[1] - length);
+  return length > (whole[1] - whole[0]) * 0.999 ? null : [start, start + length];
+}
+
+/** The span `factor` times as long, around a time. */
+export function scaled(whole: Span, shown: Span, factor: number, around: number | null): Span | null {
+  const at = around !== null && around >= shown[0] && around <= shown[1] ? around : (shown[0] + shown[1]) / 2;
+  return zoomedTo(whole, at - (at - shown[0]) * factor, at + (shown[1] - at) * factor);
 }

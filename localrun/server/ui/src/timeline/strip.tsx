@@ -1,5 +1,6 @@
 import type { ComponentChildren } from "preact";
-import { duration } from "../model/format";
+import { clock, duration } from "../model/format";
+import type { Span } from "./series";
 
 export interface Segment {
   label: string;
@@ -11,7 +12,7 @@ export interface Segment {
 
 interface Props {
   name: string;
-  span: [number, number];
+  span: Span;
   children: ComponentChildren;
 }
 
@@ -25,12 +26,12 @@ export function Lane({ name, children }: Omit<Props, "span">) {
   );
 }
 
-export function Segments({ name, span, segments }: { name: string; span: [number, number]; segments: Segment[] }) {
+export function Segments({ name, span, segments }: { name: string; span: Span; segments: Segment[] }) {
   const [start, end] = span;
   const place = (time: number): number => Math.min(100, Math.max(0, ((time - start) / (end - start)) * 100));
   return (
     <Lane name={name}>
-      {segments.map((one) => {
+      {segments.filter((one) => one.start <= end && one.end >= start).map((one) => {
         const left = place(one.start);
         const width = Math.max(0.15, place(one.end) - left);
         return (
@@ -49,9 +50,9 @@ export function Segments({ name, span, segments }: { name: string; span: [number
 }
 
 /** Short vertical lines at times. */
-export function Ticks({ name, span, times }: { name: string; span: [number, number]; times: number[] }) {
+export function Ticks({ name, span, times }: { name: string; span: Span; times: number[] }) {
   const [start, end] = span;
-  const path = times.map((time) => `M${(((time - start) / (end - start)) * 1000).toFixed(2)} 0V1`).join("");
+  const path = times.filter((time) => time >= start && time <= end).map((time) => `M${(((time - start) / (end - start)) * 1000).toFixed(2)} 0V1`).join("");
   return (
     <Lane name={name}>
       <svg class="ticks" viewBox="0 0 1000 1" preserveAspectRatio="none" aria-hidden="true">
@@ -61,16 +62,16 @@ export function Ticks({ name, span, times }: { name: string; span: [number, numb
   );
 }
 
-export function Marks({ span, marks }: { span: [number, number]; marks: { time: number; kind: string; message: string }[] }) {
+export function Marks({ span, marks }: { span: Span; marks: { time: number; kind: string; message: string }[] }) {
   const [start, end] = span;
   return (
     <Lane name="Events">
-      {marks.map((mark, at) => (
+      {marks.filter((mark) => mark.time >= start && mark.time <= end).map((mark, at) => (
         <span
           key={at}
           class={`mark-at ${mark.kind}`}
-          style={{ left: `${Math.min(100, Math.max(0, ((mark.time - start) / (end - start)) * 100))}%` }}
-          title={`${duration(mark.time - start)}: ${mark.message}`}
+          style={{ left: `${((mark.time - start) / (end - start)) * 100}%` }}
+          title={`${clock(mark.time)}: ${mark.message}`}
         />
       ))}
     </Lane>

@@ -7,9 +7,8 @@ import { Skeleton } from "../components/notice";
 import { COLOURS, encodedPlace, featuresOf, fit, makeMap, styleOf, tileLayer, vectorLayer, viewOf } from "./image-map";
 import { difference } from "./difference";
 import { Swatch } from "./viewer";
-import type { ImageDescription, Shapes, TaskImages } from "./types";
+import { FIRST, type ImageDescription, type Shapes, type TaskImages } from "./types";
 
-const DEFAULT = { low: "", high: "" };
 const COMPARED = 1024; // pixels of the longer side of the images whose difference is shown
 
 /** Two images that move together, and their difference. */
@@ -34,7 +33,7 @@ function Picture({ title, task, image, view }: { title: string; task: string; im
   useEffect(() => {
     if (!place.current) return undefined;
     const map = makeMap(place.current, view);
-    map.addLayer(tileLayer(task, image, DEFAULT));
+    map.addLayer(tileLayer(task, image, FIRST));
     fit(map, image);
     return () => map.setTarget(undefined);
   }, []);
@@ -114,7 +113,7 @@ function BothShapes({ task, image, a, b }: { task: string; image: ImageDescripti
   useEffect(() => {
     if (!place.current) return undefined;
     const map = makeMap(place.current, viewOf(image));
-    map.addLayer(tileLayer(task, image, DEFAULT));
+    map.addLayer(tileLayer(task, image, FIRST));
     map.addLayer(vectorLayer(featuresOf(a.features), () => styleOf(one)));
     map.addLayer(vectorLayer(featuresOf(b.features), () => styleOf(two, { dash: [7, 5] })));
     fit(map, image);

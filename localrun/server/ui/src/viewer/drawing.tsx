@@ -10,7 +10,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { get } from "../api/client";
 import type { FileChoice } from "../form/model";
 import { COLOURS, extentOf, featuresOf, fit, makeMap, styleOf, tileLayer, viewOf } from "./image-map";
-import type { ImageDescription, Shape } from "./types";
+import { FIRST, type ImageDescription, type Shape } from "./types";
 
 interface Props {
   image: FileChoice;
@@ -155,7 +155,7 @@ async function openTaskImage(url: string): Promise<Picture> {
   return {
     width: image.width,
     height: image.height,
-    addTo: (map) => map.addLayer(tileLayer(task, { ...image, place }, { low: "", high: "" })),
+    addTo: (map) => map.addLayer(tileLayer(task, { ...image, place }, FIRST)),
     close: () => undefined,
   };
 }

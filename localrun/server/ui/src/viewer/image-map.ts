@@ -18,7 +18,7 @@ import Stroke from "ol/style/Stroke";
 import Style from "ol/style/Style";
 import TileGrid from "ol/tilegrid/TileGrid";
 import { send } from "../api/client";
-import type { ImageDescription, Shape, Shown } from "./types";
+import { partQuery, type ImageDescription, type Shape, type Shown } from "./types";
 
 export type ShapeFeature = Feature<Geometry>;
 
@@ -48,7 +48,7 @@ export function viewOf(size: { width: number; height: number }): View {
 export function tileLayer(task: string, image: ImageDescription, shown: Shown): TileLayer {
   const size = image.tile_size;
   const levels = [...image.levels].sort((a, b) => b.scale - a.scale);
-  const range = new URLSearchParams();
+  const range = new URLSearchParams(partQuery(shown));
   if (shown.low !== "") range.set("low", shown.low);
   if (shown.high !== "") range.set("high", shown.high);
   const source = new ImageTile({

@@ -39,7 +39,7 @@ export interface ImageDescription {
   channels: number;
   bits: number;
   color: string;
-  frames?: number;
+  frames: number;
   tile_size: number;
   levels: Level[];
   range: { low: number; high: number; from: string } | null;
@@ -70,8 +70,20 @@ export interface Shapes {
   omitted: { features: number; vertices: number; reasons: string[] };
 }
 
-/** The values of the pixels that are shown as black and white. */
+/** What is shown of an image: the values of black and white, a frame, and one channel instead of the colours. */
 export interface Shown {
   low: string;
   high: string;
+  frame: number;
+  channel: number | null;
+}
+
+export const FIRST: Shown = { low: "", high: "", frame: 0, channel: null };
+
+/** The query of the image itself: `?frame=2`. */
+export function partQuery({ frame, channel }: Pick<Shown, "frame" | "channel">): string {
+  const query = new URLSearchParams();
+  if (frame > 0) query.set("frame", String(frame));
+  if (channel !== null) query.set("channel", String(channel));
+  return query.size ? `?${query}` : "";
 }

@@ -23,7 +23,9 @@ import {
   type ShapeFeature,
 } from "./image-map";
 import { ShapeTable } from "./shape-table";
-import type { ImageDescription, Shape, Shapes, Shown, TaskImages } from "./types";
+import { FIRST, partQuery, type ImageDescription, type Shape, type Shapes, type Shown, type TaskImages } from "./types";
+
+const MAX_CHANNELS = 200; // in the list
 
 interface Props {
   task: string;
@@ -37,22 +39,29 @@ export default function Viewer({ task, images, first }: Props) {
   const [place, setPlace] = useState(() => firstImage(images, first));
   const [overlay, setOverlay] = useState("");
   const [opacity, setOpacity] = useState(50);
-  const [shown, setShown] = useState<Shown>({ low: "", high: "" });
+  const [shown, setShown] = useState<Shown>(FIRST);
   const [hidden, setHidden] = useState<ReadonlySet<string>>(new Set());
   const base = `/task/${encodeURIComponent(task)}`;
-  const image = useGet<ImageDescription>(place ? `${base}/${encodedPlace(place)}/image` : null);
+  const image = useGet<ImageDescription>(place ? `${base}/${encodedPlace(place)}/image${partQuery(shown)}` : null);
+  // the map stays while another frame of its image is loaded
+  const last = useRef<ImageDescription | null>(null);
+  if (image.data) last.current = image.data;
+  const described = image.data ?? (last.current?.place === place ? last.current : null);
   const shapes = useGet<Shapes>(place ? `${base}/geometries?image=${encodeURIComponent(place)}&y=up` : null);
   const parameters = [...new Set((shapes.data?.features ?? []).map((shape) => shape.properties.parameter))];
   const colourOf = (parameter: string): string => COLOURS[Math.max(0, parameters.indexOf(parameter)) % COLOURS.length] ?? "#ffd21f";
   const [chosen, setChosen] = useState<Shape | null>(null);
-  useEffect(() => setShown({ low: "", high: "" }), [place]);
+  const open = (other: string): void => {
+    setPlace(other);
+    setShown(FIRST);
+  };
   const entry = images.images.find((one) => one.place === place);
   return (
     <div class="viewer">
       <div class="viewer-tools">
         <label>
           Image{" "}
-          <select value={place} onChange={(event) => setPlace(event.currentTarget.value)}>
+          <select value={place} onChange={(event) => open(event.currentTarget.value)}>
             {images.images.map((one) => (
               <option key={one.place} value={one.place}>
                 {one.label || one.place}
@@ -78,7 +87,8 @@ export default function Viewer({ task, images, first }: Props) {
         {overlay && (
           <input type="range" min={0} max={100} value={opacity} aria-label="Opacity of the overlay" onInput={(event) => setOpacity(Number(event.currentTarget.value))} />
         )}
-        {image.data && image.data.range && <Range range={image.data.range} shown={shown} onChange={setShown} />}
+        {described && <Parts image={described} shown={shown} onChange={setShown} />}
+        {described?.range && <Range range={described.range} shown={shown} onChange={setShown} />}
         {parameters.map((parameter) => {
           const count = (shapes.data?.features ?? []).filter((shape) => shape.properties.parameter === parameter).length;
           return (
@@ -96,12 +106,12 @@ export default function Viewer({ task, images, first }: Props) {
       </div>
       {image.error && <ErrorNotice error={image.error} retry={image.reload} />}
       {!place && <p class="empty">There is no image to show.</p>}
-      {place && !image.data && !image.error && <Skeleton rows={6} height={40} />}
-      {image.data && (
+      {place && !described && !image.error && <Skeleton rows={6} height={40} />}
+      {described && (
         <MapArea
           key={place}
           task={task}
-          image={image.data}
+          image={described}
           overlay={overlay}
           opacity={opacity / 100}
           shown={shown}
@@ -112,8 +122,8 @@ export default function Viewer({ task, images, first }: Props) {
         />
       )}
       <div class="viewer-foot small">
-        {image.data && <span class="muted">{describe(image.data)}</span>}
-        {image.data?.notes.map((note) => (
+        {described && <span class="muted">{describe(described)}</span>}
+        {described?.notes.map((note) => (
           <span key={note} class="muted">
             {note}
           </span>
@@ -189,13 +199,14 @@ function MapArea({ task, image, overlay, opacity, shown, shapes, colourOf, chose
     layer.setZIndex(0);
     map.current?.addLayer(layer);
     return () => void map.current?.removeLayer(layer);
-  }, [shown.low, shown.high]);
+  }, [shown.low, shown.high, shown.frame, shown.channel]);
   useEffect(() => {
     if (!overlay) return undefined;
     const abort = new AbortController();
     get<ImageDescription>(`/task/${encodeURIComponent(task)}/${encodedPlace(overlay)}/image`, abort.signal).then(
       (found) => {
-        const layer = tileLayer(task, { ...found }, { low: "", high: "" });
+        // a stack of masks belongs to a stack of images
+        const layer = tileLayer(task, found, { ...FIRST, frame: found.frames === image.frames ? shown.frame : 0 });
         layer.setZIndex(1);
         layer.setOpacity(opacity);
         over.current = layer;
@@ -208,7 +219,7 @@ function MapArea({ task, image, overlay, opacity, shown, shapes, colourOf, chose
       if (over.current) map.current?.removeLayer(over.current);
       over.current = null;
     };
-  }, [overlay]);
+  }, [overlay, shown.frame]);
   useEffect(() => over.current?.setOpacity(opacity), [opacity]);
   const key = shapes.map((shape) => shape.properties.parameter).join() + shapes.length;
   useEffect(() => {
@@ -293,6 +304,45 @@ function ShapeInfo({ shape }: { shape: Shape }) {
   );
 }
 
+/** The frame, and the channel, of an image with more than one of them. */
+function Parts({ image, shown, onChange }: { image: ImageDescription; shown: Shown; onChange: (shown: Shown) => void }) {
+  const { frames, channels } = image;
+  return (
+    <>
+      {frames > 1 && (
+        <label class="frames">
+          Frame {shown.frame + 1} of {frames.toLocaleString("en")}{" "}
+          <input
+            type="range"
+            min={1}
+            max={frames}
+            value={shown.frame + 1}
+            aria-label="Frame"
+            aria-valuetext={`${shown.frame + 1} of ${frames}`}
+            onInput={(event) => onChange({ ...shown, frame: Number(event.currentTarget.value) - 1 })}
+          />
+        </label>
+      )}
+      {channels > 1 && (
+        <label>
+          Channel{" "}
+          <select
+            value={shown.channel ?? ""}
+            onChange={(event) => onChange({ ...FIRST, frame: shown.frame, channel: event.currentTarget.value === "" ? null : Number(event.currentTarget.value) })}
+          >
+            <option value="">default</option>
+            {Array.from({ length: Math.min(channels, MAX_CHANNELS) }, (_, at) => (
+              <option key={at} value={at}>
+                {at + 1}
+              </option>
+            ))}
+          </select>
+        </label>
+      )}
+    </>
+  );
+}
+
 function Range({ range, shown, onChange }: { range: { low: number; high: number }; shown: Shown; onChange: (shown: Shown) => void }) {
   return (
     <span class="range-fields">
@@ -332,6 +382,6 @@ function firstImage(images: TaskImages, first: string): string {
 }
 
 function describe(image: ImageDescription): string {
-  const frames = image.frames && image.frames > 1 ? `, ${image.frames} frames` : "";
+  const frames = image.frames > 1 ? `, ${image.frames} frames` : "";
   return `${image.width.toLocaleString("en")} x ${image.height.toLocaleString("en")} pixels, ${image.format}, ${image.color || plural(image.channels, "channel")}, ${image.bits} bits${frames}`;
 }

@@ -6,6 +6,7 @@ import { ErrorNotice, Skeleton } from "../components/notice";
 import { bytes, duration, number, shortId } from "../model/format";
 import { isPlain, Value } from "../files/parameter-table";
 import { CompareFiles } from "../files/compare-files";
+import { isImage } from "../files/parameter";
 import { taskHref } from "../router";
 
 /** Two tasks side by side: inputs, outputs, and what each took. */
@@ -130,7 +131,7 @@ function Cell({ parameter, side }: { parameter: ComparedParameter; side: "a" | "
   return (
     <span>
       {one.count !== null && `${one.count} items, `}
-      {one.files.length ? bytes(size) : <span class="muted">{one.missing ? "missing" : "no file"}</span>}
+      {one.files.length ? bytes(size) : <span class="muted">{one.missing ? "missing" : one.kind === "file" || isImage(one) ? "no file" : "no value"}</span>}
     </span>
   );
 }

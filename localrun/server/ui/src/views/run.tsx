@@ -60,7 +60,7 @@ interface RunFormProps {
 function RunForm({ path, bundle, earlier, query }: RunFormProps) {
   const [entries, setEntries] = useState<Entries>(() => initialEntries(bundle, earlier, query));
   const [options, setOptions] = useState<Options>(() => (earlier?.submission ? optionsFrom(earlier.submission) : NO_OPTIONS));
-  const [touched, setTouched] = useState<ReadonlySet<string>>(new Set());
+  const [touched, setTouched] = useState<ReadonlySet<string>>(() => new Set(bundle.inputs.map((one) => one.name).filter((name) => query.has(PREFIX + name))));
   const [sending, setSending] = useState("");
   const [error, setError] = useState<ApiError | null>(null);
   const body = useDebounced(checkBody(bundle.inputs, entries, options), 300);
@@ -149,11 +149,13 @@ function RunForm({ path, bundle, earlier, query }: RunFormProps) {
         <button class="primary" type="submit" disabled={Boolean(sending)}>
           {sending || "Run"}
         </button>
-        <span class="muted small">
-          {check && !check.valid && !all && check.missing.length > 0 && `Still needed: ${check.missing.join(", ")}`}
-          {check?.warnings.join("; ")}
-        </span>
+        <span class="muted small">{check && !check.valid && !all && check.missing.length > 0 && `Still needed: ${check.missing.join(", ")}`}</span>
       </div>
+      {check?.warnings.filter((text) => !bundle.warnings.includes(text)).map((text) => (
+        <p key={text} class="notice">
+          {text}
+        </p>
+      ))}
       {check && (
         <section class="same" aria-label="The same from a terminal">
           <h2>The same from a terminal</h2>

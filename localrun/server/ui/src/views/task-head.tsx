@@ -38,8 +38,8 @@ export function TaskHead({ view, now, onKill, onRerun, failure }: Props) {
           <CopyButton text={row.id} label="Copy the id" />
         </span>
         {row.bundle && (
-          <span>
-            bundle <b>{row.bundle}</b>
+          <span title={row.bundle}>
+            bundle <b>{view.bundle.reference ?? row.bundle}</b>
           </span>
         )}
         <span>

@@ -11,7 +11,7 @@ const COLUMNS: [string, string, string][] = [
   ["", "Id", "c-id"],
   ["", "Cause, step", "c-cause"],
   ["created", "Created", "num"],
-  ["seconds", "Duration", "num"],
+  ["seconds", "Duration", "c-seconds num"],
   ["memory", "Memory", "c-memory num"],
   ["", "Outputs", "c-outputs"],
   ["", "By", "c-by"],
@@ -92,7 +92,7 @@ export function TaskRow({ index, row, now, isCurrent, isSelected, onSelect, onCu
       <span role="cell" class="num muted">
         <Ago time={row.created} now={now} />
       </span>
-      <span role="cell" class="num" title={row.started === null ? "not started" : `started ${exact(row.started)}`}>
+      <span role="cell" class="c-seconds num" title={row.started === null ? "not started" : `started ${exact(row.started)}`}>
         {seconds === null ? "-" : duration(seconds)}
       </span>
       <span role="cell" class="c-memory num">

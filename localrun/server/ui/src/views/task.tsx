@@ -37,6 +37,9 @@ export function TaskPage({ id, query, hash }: Props) {
   useEffect(() => {
     if (view) hub.startAfter(view.event_id);
   }, [view?.event_id]);
+  useEffect(() => {
+    if (error && !view) hub.startAfter("");
+  }, [error]);
   const state = view?.row.state;
   const before = useRef(state);
   useEffect(() => {
