@@ -48,7 +48,7 @@ class Visitor:
     def check(self) -> None:
         """Raise AssertionError if anything went wrong."""
         self.problems += [f"policy: {text}" for text in self.page.evaluate("window.__violations || []")]
-        assert self.problems == []
+        assert not self.problems, self.problems
 
     def accessibility_violations(self) -> list[str]:
         """Return what axe-core finds on the page as it is."""
@@ -66,8 +66,9 @@ class Visitor:
         self.page.locator(selector).get_by_text(text).first.wait_for(state="visible")
 
     def until(self, expression: str, argument: Any = None) -> None:
-        """Wait until an expression of JavaScript is true."""
-        self.page.wait_for_function(expression, arg=argument)
+        """Wait until a function in JavaScript returns true. One that fails is called again."""
+        guarded = f"(argument) => {{ try {{ return ({expression})(argument); }} catch {{ return false; }} }}"
+        self.page.wait_for_function(guarded, arg=argument)
 
     def overflow(self) -> int:
         """Return by how many pixels the page is wider than the window."""
