@@ -24,15 +24,24 @@ def docker(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @contextmanager
-def remove_new_images(home: Path) -> Iterator[None]:
-    """Remove the images that the tasks in `home` created, at the end of the session."""
+def remove_new_images(home: Path) -> Iterator[set[str]]:
+    """Remove the images that the tasks in `home` created, at the end of the session.
+
+    Yields a set for the ids of further images, such as those of tasks that are deleted.
+    """
     if docker("image", "inspect", BASE_IMAGE).returncode:
         skip_or_fail(f"image {BASE_IMAGE} not found; run `make base`")
+    used: set[str] = set()
     try:
-        yield
+        yield used
     finally:
-        used = {json.loads(file.read_text())["image"] for file in home.glob("tasks/*/task.json")}
+        used |= images_of(home)
         remove_at_end(*(name for name, image in _names().items() if image in used))
+
+
+def images_of(home: Path) -> set[str]:
+    """Return the ids of the images of all tasks in `home`."""
+    return {json.loads(file.read_text())["image"] for file in home.glob("tasks/*/task.json")}
 
 
 def _names() -> dict[str, str]:

@@ -21,9 +21,8 @@ from localrun.engines.dockerd import DockerEngine
 from localrun.settings import Settings
 from tests.conftest import ROOT
 from tests.support.cytomine_core import CytomineCore
-from tests.support.samples import BASE_IMAGE, remove_new_images
+from tests.support.samples import BASE_IMAGE, images_of, remove_new_images
 from tests.support.server_process import ServerProcess, serving
-from tests.support.session import remove_at_end
 
 SAMPLES = ROOT / "samples"
 ALWAYS = ("array-geometry", "array-image", "array-nested", "image-wsidicom", "number-special", "optional")
@@ -42,6 +41,7 @@ class Site:
 
     server: ServerProcess
     app: App
+    images: set[str]  # to remove at the end
 
     @property
     def core(self) -> CytomineCore:
@@ -53,18 +53,16 @@ def site(classic_engine: DockerEngine, tmp_path_factory: pytest.TempPathFactory)
     folder = tmp_path_factory.mktemp("sequences")
     places = Settings(home=folder / "home", cache=folder / "cache", ledger=folder / "ledger.json")
     (folder / "server").mkdir()
-    with remove_new_images(folder / "server" / ".localrun"), serving(folder / "server") as server:
-        yield Site(server, App(places, classic_engine))
+    home = folder / "server" / ".localrun"
+    with remove_new_images(home) as images, serving(folder / "server") as server:
+        yield Site(server, App(places, classic_engine), images)
 
 
 def upload(site: Site, sample: Path) -> Any:
     base = "localrun-base/busybox" if sample.parent.name == "types" else BASE_IMAGE
-    before = set(site.app.engine.images({}))
     with packed(site.app, sample, options=FolderBuild(build_args={"BASE_IMAGE": base})) as (archive, report):
         assert report.accepted
-        task = site.core.upload(archive)
-    remove_at_end(*(tag for image in set(site.app.engine.images({})) - before for tag in image.tags))
-    return task
+        return site.core.upload(archive)
 
 
 @pytest.mark.docker
@@ -98,6 +96,7 @@ def test_a_user_uploads_runs_watches_reads_and_deletes(site: Site, sample: Path)
     assert names == {output["name"] for output in outputs}
 
     # And it can be deleted
+    site.images.update(images_of(site.server.folder / ".localrun"))
     core.delete_run(run)
     assert core.get(f"task-runs/{run['id']}")["state"] == "FINISHED"
     core.delete_app(task)
