@@ -5,8 +5,11 @@ With `--check` nothing is written, and the exit code is 1 if a page is out of da
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
+
+from localrun.task import record_schema
 
 from chapters import app_engine, causes, commands, descriptor, http, settings
 
@@ -23,13 +26,14 @@ CHAPTERS = {
 
 def pages() -> dict[str, str]:
     """Return the text of each page by file name."""
-    return {name: make().text for name, make in CHAPTERS.items()}
+    record = json.dumps(record_schema.schema(), indent=2) + "\n"
+    return {**{name: make().text for name, make in CHAPTERS.items()}, "task-record.schema.json": record}
 
 
 def main(arguments: list[str]) -> int:
     """Write or check the pages and return the exit code."""
     made = pages()
-    there = {path.name: path.read_text() for path in FOLDER.glob("*.md")}
+    there = {path.name: path.read_text() for path in FOLDER.iterdir()}
     other = sorted(name for name in made.keys() | there.keys() if made.get(name) != there.get(name))
     if "--check" in arguments:
         for name in other:

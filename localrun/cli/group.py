@@ -31,7 +31,7 @@ SECTIONS: Sections = {
         "inspect": ("inspect", "Show a bundle's inputs, outputs, image and resources."),
         "build": ("build", "Build a bundle into a zip for App Engine."),
         "upload": ("upload", "Upload a bundle to an App Engine."),
-        "schema": ("schema", "Print the JSON Schema of descriptors."),
+        "schema": ("schema", "Print the JSON Schema of descriptors or records."),
     },
     "Tasks": {
         "list": ("list_", "List the tasks of this folder."),

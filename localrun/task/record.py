@@ -14,6 +14,7 @@ from localrun.undecodable import encode_record
 
 OomEvidence = Literal["no", "suspected", "yes"]
 TaskKind = Literal["container", "replicated", "manual"]
+FORMAT: Literal[1] = 1
 ImageOrigin = Literal["", "present", "loaded", "built", "pulled"]
 
 
@@ -251,6 +252,7 @@ class TaskRecord(Frozen, frozen=True, kw_only=True, rename={"final_state": "endi
     the inputs that a task waits for, and `received` the ones that it has, for display.
     """
 
+    format: Literal[1] = FORMAT  # of the record: changed if old programs cannot read it
     id: str
     bundle: str
     name: str = ""

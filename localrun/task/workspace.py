@@ -29,11 +29,17 @@ from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 
+import msgspec
+
 from localrun import fs
 from localrun.errors import LocalrunError, TaskNotFound
 from localrun.task.events import Event
-from localrun.task.record import TaskRecord, short_id
+from localrun.task.record import FORMAT, TaskRecord, short_id
 from localrun.undecodable import encode_json
+
+
+class _Format(msgspec.Struct):
+    format: int = 0
 
 
 def _below(name: str) -> cached_property[Path]:
@@ -122,11 +128,19 @@ class Workspace:
         try:
             return TaskRecord.from_json(fs.read_regular(f"{self._text}/task.json"))
         except (OSError, ValueError, RecursionError) as error:
-            raise TaskNotFound(
-                f"task {self.id} has no readable record",
-                remedy=f"remove it: `localrun rm {self.short_id}`",
-                id=self.id,
-            ) from error
+            message, remedy = "has no readable record", f"remove it: `localrun rm {self.short_id}`"
+            if found := self._newer_format():
+                message = f"was written by a newer version of localrun (format {found} of records)"
+                remedy = "update localrun"
+            raise TaskNotFound(f"task {self.id} {message}", remedy=remedy, id=self.id) from error
+
+    def _newer_format(self) -> int:
+        """Return the format of a record that this version cannot read; 0 if it is not a newer one."""
+        try:
+            found = msgspec.json.decode(fs.read_regular(f"{self._text}/task.json"), type=_Format).format
+        except (OSError, ValueError, RecursionError):
+            return 0
+        return found if found > FORMAT else 0
 
     def load_or_none(self) -> TaskRecord | None:
         try:
