@@ -118,3 +118,19 @@ def test_a_held_task_survives_its_process(tmp_path: Path, is_provisioned: bool) 
         record = env.app.manager.wait_for(task_id, 30)
         assert record is not None
         assert record.outputs == {"sum": 7}
+
+
+def test_a_held_task_without_a_process_can_be_killed_and_is_not_waited_for(tmp_path: Path) -> None:
+    with make_environment(tmp_path, add) as env:
+        task_id = held(env)
+        env.app.manager.shutdown()
+    with make_environment(tmp_path, add) as env:
+        assert env.app.wait(task_id).state is TaskState.CREATED
+        assert env.app.kill(task_id).state is TaskState.KILLED
+        assert env.app.store.active_ids() == []
+
+
+def test_a_held_task_of_another_process_can_be_killed(env: Environment, tmp_path: Path) -> None:
+    task_id = held(env)
+    with make_environment(tmp_path, add) as other:
+        assert other.app.kill(task_id).state is TaskState.KILLED
