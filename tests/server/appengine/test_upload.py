@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import socket
+import time
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from tests.support.app_engine_client import AppEngineEnvironment, assert_deviate
 from tests.support.bundles import NAME, image
 from tests.support.environment import DESCRIPTOR
 from tests.support.images import tar_of
+from tests.support.server_client import live
 
 IMAGE = image()
 GOOD = {"descriptor.yml": DESCRIPTOR.encode(), NAME: IMAGE}
@@ -335,3 +338,25 @@ def test_of_identical_uploads_at_once_one_is_accepted(tmp_path: Path) -> None:
         statuses = list(pool.map(lambda _: post(env, packed(GOOD)).status_code, range(8)))
         assert sorted(statuses) == [200] + [409] * 7
         assert len(env.get("tasks").json()) == 1
+
+
+def test_an_upload_whose_client_goes_away_leaves_nothing(tmp_path: Path) -> None:
+    with serve_app_engine(tmp_path) as env, live(env.server.site) as address:
+        folder = env.service.app.settings.home / "appengine" / "tasks"
+        host, _, port = address.removeprefix("http://").partition(":")
+        head = (
+            f"POST /api/v1/tasks HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Length: 1000\r\n"
+            "Content-Type: multipart/form-data; boundary=b\r\n\r\n"
+        )
+        with socket.create_connection((host, int(port))) as connection:
+            connection.sendall(head.encode() + b'--b\r\nContent-Disposition: form-data; filename="x"\r\n\r\n')
+            wait_for(lambda: folder.is_dir() and list(folder.iterdir()))
+        wait_for(lambda: not list(folder.iterdir()))
+        assert env.get("tasks").json() == []
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
