@@ -3,6 +3,7 @@
     CREATED -> PROVISIONED -> QUEUING -> QUEUED -> PENDING -> RUNNING -> FINISHED
       any state that is not final -> FAILED | KILLED
       a manual task that is completed: CREATED -> FINISHED
+      a task whose outputs a client sends: PROVISIONED | QUEUING | QUEUED | PENDING -> FINISHED
       a task that is queued again after its process died: QUEUED | PENDING | RUNNING -> QUEUING
 
 The step says *where* a task is, the cause *why* it ended. A state says neither.
@@ -46,10 +47,10 @@ _ANY_TIME = frozenset({_S.FAILED, _S.KILLED})
 
 TRANSITIONS: dict[TaskState, frozenset[TaskState]] = {
     _S.CREATED: frozenset({_S.PROVISIONED, _S.FINISHED}) | _ANY_TIME,
-    _S.PROVISIONED: frozenset({_S.QUEUING}) | _ANY_TIME,
-    _S.QUEUING: frozenset({_S.QUEUED}) | _ANY_TIME,
-    _S.QUEUED: frozenset({_S.PENDING, _S.QUEUING}) | _ANY_TIME,
-    _S.PENDING: frozenset({_S.RUNNING, _S.QUEUING}) | _ANY_TIME,
+    _S.PROVISIONED: frozenset({_S.QUEUING, _S.FINISHED}) | _ANY_TIME,
+    _S.QUEUING: frozenset({_S.QUEUED, _S.FINISHED}) | _ANY_TIME,
+    _S.QUEUED: frozenset({_S.PENDING, _S.QUEUING, _S.FINISHED}) | _ANY_TIME,
+    _S.PENDING: frozenset({_S.RUNNING, _S.QUEUING, _S.FINISHED}) | _ANY_TIME,
     _S.RUNNING: frozenset({_S.FINISHED, _S.QUEUING}) | _ANY_TIME,
     _S.FINISHED: frozenset(),
     _S.FAILED: frozenset(),

@@ -33,6 +33,11 @@ def test_nothing_follows_an_end(end: TaskState, state: TaskState) -> None:
         check_transition(end, state)
 
 
+@pytest.mark.parametrize("state", ["CREATED", *LIFE[1:6]])
+def test_a_client_may_send_the_outputs_of_any_task(state: str) -> None:
+    check_transition(TaskState(state), TaskState.FINISHED)
+
+
 def test_a_state_cannot_be_skipped_and_the_message_says_what_may_follow() -> None:
     with pytest.raises(
         IllegalTransition, match="invalid transition from CREATED to RUNNING; allowed: FAILED, FINISHED, KIL"

@@ -156,11 +156,11 @@ class AppEngine:
             raise
         return run
 
-    def _submit(self, task: UploadedTask, task_id: str) -> ActiveTask:
+    def _submit(self, task: UploadedTask, task_id: str, rerun_of: str = "") -> ActiveTask:
         # the inputs of a run come from its client
         options = with_defaults({"profile": "bundle"}, self.app.settings) | {"default_inputs": NO_DEFAULTS}
-        request = Request(task.bundle, held=True, detached=True, assigned_by=ASSIGNED_BY, **options)
-        made = self.manager.submit(request, task_id=task_id)
+        own = {"held": True, "detached": True, "assigned_by": ASSIGNED_BY, "rerun_of": rerun_of}
+        made = self.manager.submit(Request(task.bundle, **{**options, **own}), task_id=task_id)
         self._supervised(made)
         return made
 
@@ -187,7 +187,7 @@ class AppEngine:
             before = self.get_record(run)
             if before.run_plan.held and not before.state.is_final:
                 return self.held(run)
-            made = self._submit(self.task_of(run), str(uuid.uuid4()))
+            made = self._submit(self.task_of(run), str(uuid.uuid4()), rerun_of=before.id)
             try:
                 source, limit = self.app.store.open(before.id).inputs, DiskLimit(self.app.settings.disk_stop)
                 with fs.wrap_os_errors(made.workspace.path):

@@ -63,7 +63,10 @@ def env(tmp_path: Any, tasks: Tasks) -> Iterator[AppEngineEnvironment]:
 
 def start(env: AppEngineEnvironment, tasks: Tasks, text: str = "") -> str:
     """Start a run whose program writes some files, and wait until it has; its id."""
-    run_id = str(env.create_run(env.upload(descriptor({"write": "string"}, OUTPUTS)))["id"])
+    described = descriptor({"write": "string"}, OUTPUTS)
+    described = described.replace('"/outputs"}', '"/outputs", "resources": {"cpus": 5}}')
+    found = env.get("tasks").json() or [env.upload(described)]
+    run_id = str(env.create_run(found[0])["id"])
     body = {"parameterName": "write", "value": text}
     env.request("PUT", f"task-runs/{run_id}/input-provisions/write", json=body)
     assert (
@@ -183,6 +186,16 @@ class TestArchive:
     def test_a_body_that_is_no_form_is_refused(self, env: AppEngineEnvironment) -> None:
         response = env.request("POST", f"task-runs/{UNKNOWN}/{UNKNOWN}/outputs.zip", content=b"")
         check(response, 400, "APPE-internal-not-multipart", "payload is not multipart", EMPTY)
+
+    def test_a_run_that_waits_for_resources_can_be_ended(
+        self, env: AppEngineEnvironment, tasks: Tasks
+    ) -> None:
+        start(env, tasks)
+        run_id = start(env, tasks)  # there are no CPUs for two
+        assert state(env, run_id) == "QUEUING"
+        check(finish(env, run_id), 500, SERVER, "Server error.")
+        assert send(env, run_id, zip_of(GOOD)).status_code == 200
+        assert state(env, run_id) == "FINISHED"
 
     @pytest.mark.parametrize("data", [b"no zip", zip_of({"../number": "5"})])
     def test_a_file_that_is_no_zip_changes_nothing(

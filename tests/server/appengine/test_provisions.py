@@ -488,8 +488,11 @@ class TestState:
             {"string": "a"},
         )
         run.put("integer", 5)
+        run.put_item("integers", "0", 5)
         record = env.client.get(f"/task/{run.id}").json()["task"]
         assert record["state"] == "PROVISIONED"
+        notes = [event.message for event in run.workspace.read_events() if event.kind == "note"]
+        assert notes == ["received input string", "received input integer", "received input integers/0"]
 
     def start(self, run: Run) -> str:
         """Start a run and wait for its end; the id of its localrun task."""
@@ -528,10 +531,10 @@ class TestState:
         # And it runs again as another task of localrun
         second = self.start(run)
         assert (second != first, run.state) == (True, "FINISHED")
-        for task_id, value in ((first, 5), (second, 6)):
+        for task_id, value, origin in ((first, 5, ""), (second, 6, first)):
             record = env.service.manager.find_task(task_id)
             assert record is not None
-            assert record.inputs["integer"] == value
+            assert (record.inputs["integer"], record.rerun_of) == (value, origin)
         env.request("DELETE", f"task-runs/{run.id}")
         assert [env.service.manager.find_task(one) for one in (first, second)] == [None, None]
 

@@ -69,8 +69,11 @@ class Provisioner:
         self.run_id = run.id
 
     @contextmanager
-    def _storing(self, name: str) -> Iterator[_Storing]:
-        """Yield the store of the run's inputs for a change of the input `name`, which is noted afterwards."""
+    def _storing(self, name: str, place: str = "") -> Iterator[_Storing]:
+        """Yield the store of the run's inputs for a change of an input, which is noted afterwards.
+
+        `place` is that of an item, such as `images/0`.
+        """
         prepared = self._service.reopen(self.run_id)
         with prepared.guard:
             if self._service.held(self._service.get_run(self.run_id)) is not prepared:
@@ -81,6 +84,7 @@ class Provisioner:
             record = prepared.task.record
             received = {**record.received, name: found.shown}
             self._service.manager.held.note(record.id, store.missing(), received)
+            prepared.task.emit("note", f"received input {place or name}", received=name)
 
     # -- whole inputs ----------------------------------------------------------------------------
 
@@ -177,7 +181,7 @@ class Provisioner:
             raise server_error(f"{address}: {error.message}") from error
         if isinstance(value, str) and not _is_json(value):
             self._deviate("item_text")
-        with self._storing(name) as storing:
+        with self._storing(name, "/".join((name, *indexes))) as storing:
             self._note_repeated(storing.store, name, indexes)
             storing.store.put_item(name, indexes, content)
             storing.shown = _items(storing.store.count(name))
@@ -191,7 +195,7 @@ class Provisioner:
             raise server_error(f"{address}: an item of type {kind.id} is not a file")
         try:
             unpack = self._check_file(kind, path)
-            with self._storing(name) as storing:
+            with self._storing(name, "/".join((name, *indexes))) as storing:
                 self._note_repeated(storing.store, name, indexes)
                 storing.store.put_item_file(name, indexes, path, unpack=unpack)
                 storing.shown = _items(storing.store.count(name))
