@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -24,28 +25,64 @@ if TYPE_CHECKING:
     from localrun.maintenance.doctor import Check
     from localrun.settings import Settings
 
+_REPORT = "localrun-report.md"
 _COLOURS = {"ok": "32", "warn": "33", "fail": "31"}
 
 Found = tuple[str, "Check"]
 
 
 @click.command()
+@click.option(
+    "--report",
+    type=options.FILE,
+    metavar="[FILE]",
+    is_flag=False,
+    flag_value=_REPORT,
+    help=f"Write what a bug report needs to FILE ({_REPORT} if omitted, - for the terminal).",
+)
 @options.as_json
 @pass_context
-def command(context: CliContext, as_json: bool) -> int:
+def command(context: CliContext, /, *, report: Path | None, as_json: bool) -> int:
     """Check that this machine can run tasks: settings, engine, limits, memory, disks, folders and leftovers.
 
     Each check is ok, warn or fail, with a hint. Nothing is changed. The exit code is 8 if a check failed,
     else 0.
+
+    --report writes the checks, the settings and the latest task that failed, with its log. Secrets are
+    masked. Read the file before you attach it to a bug report.
     """
     found = list(_checks(context))
     failed = [check for _, check in found if check.status == "fail"]
+    written = None if report is None else _write_report(context, report, found, to_stdout=not as_json)
     if as_json:
         checks = [{"section": section, **check.as_dict()} for section, check in found]
-        print_json({"ok": not failed, "checks": checks})
-    else:
+        print_json({"ok": not failed, "checks": checks} | ({"report": written} if written else {}))
+    elif report is None:
         _print(found, context.environ)
+    elif written:
+        print_out(f"wrote {escape_lines(written)}; read it before you share it")
     return ExitCode.UNHEALTHY if failed else ExitCode.FINISHED
+
+
+def _write_report(context: CliContext, path: Path, found: list[Found], *, to_stdout: bool) -> str:
+    """Write or print the report, and return the path of the file, if there is one."""
+    from localrun import fs
+    from localrun.maintenance.doctor.report import make_report
+    from localrun.task.store import TaskStore
+
+    settings, _ = _settings(context)
+    text = make_report(__version__, found, TaskStore(settings.home), context.environ)
+    if str(path) == "-" and to_stdout:
+        print_out(text.rstrip("\n"))
+        return ""
+    try:
+        with fs.atomic_file(path) as temp:
+            temp.touch(0o600)
+            temp.write_text(text, "utf-8", "backslashreplace")
+    except OSError as error:
+        message = f"cannot write {path}: {error.strerror}"
+        raise UsageError(message, remedy="choose another file: `localrun doctor --report FILE`") from error
+    return str(path.absolute())
 
 
 def _checks(context: CliContext) -> Iterator[Found]:
