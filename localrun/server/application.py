@@ -52,6 +52,8 @@ _ROUTES = (
     *(feed, queue, files, bundles, session, page),
 )
 _MODELS = (
+    schemas.ErrorResponse,
+    schemas.ValidationErrorResponse,
     schemas.Submission,
     schemas.Batch,
     schemas.Completion,

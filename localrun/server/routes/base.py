@@ -72,9 +72,14 @@ def responses(model: Any = None, *more: int, media: str = "application/json") ->
         success["content"] = {media: {"schema": {"type": "object" if is_stream else "string"}}}
     found: Responses = {200: success}
     for status in sorted({*_ALWAYS, *more} - {422}):
-        found[status] = {"model": ErrorResponse, "description": _DESCRIPTIONS[status]}
-    found[422] = {"model": ValidationErrorResponse, "description": "The request is invalid."}
+        found[status] = {"description": _DESCRIPTIONS[status], "content": _refer(ErrorResponse)}
+    found[422] = {"description": "The request is invalid.", "content": _refer(ValidationErrorResponse)}
     return found
+
+
+def _refer(model: type) -> dict[str, Any]:
+    """Return the content of a response; if it named the model, FastAPI would make a validator."""
+    return {"application/json": {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}}}
 
 
 def json_body(model: Any, *, required: bool = True) -> dict[str, Any]:
