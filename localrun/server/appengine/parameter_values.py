@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Container
+from collections.abc import Collection, Container
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -25,9 +25,8 @@ from localrun.values.collection import is_index
 from localrun.values.untrusted import Parts, TreeEntry, UntrustedDir
 
 _NULL = "null"
+_MAX_TEXT = 64 * 1024**2  # bytes of a value, as many as a request may have
 _BEGIN = datetime(1, 1, 1)
-
-ItemName = Callable[[str, str], str]
 
 
 def find_name(names: Collection[str], name: str) -> str | None:
@@ -37,16 +36,6 @@ def find_name(names: Collection[str], name: str) -> str | None:
     return next((one for one in names if one.lower() == name.lower()), None)
 
 
-def input_item(name: str, index: str) -> str:
-    """Return App Engine's name of a nested array in an input."""
-    return f"{name}[{index}]"
-
-
-def output_item(name: str, index: str) -> str:
-    """Return App Engine's name of a nested array in an output."""
-    return f"{name}/{index}"
-
-
 class ValueReader:
     """Reads the values of a run from the folder of its inputs or outputs.
 
@@ -54,11 +43,11 @@ class ValueReader:
     """
 
     def __init__(
-        self, tree: UntrustedDir, run_id: str, item_name: ItemName, nulls: Container[str] = ()
+        self, tree: UntrustedDir, run_id: str, *, is_input: bool, nulls: Container[str] = ()
     ) -> None:
         self._tree = tree
         self._run_id = run_id
-        self._item_name = item_name
+        self._is_input = is_input
         self._nulls = nulls
 
     def read(self, kind: DataType, name: str) -> dict[str, Any] | None:
@@ -90,21 +79,21 @@ class ValueReader:
         value = None if entry is None else self._scalar(kind, entry)
         return {"index": int(parts[-1])} | ({} if value is None else {"value": value})
 
+    def _item_name(self, name: str, index: str) -> str:
+        """Return App Engine's name of a nested array."""
+        return f"{name}[{index}]" if self._is_input else f"{name}/{index}"
+
     def _scalar(self, kind: DataType, entry: TreeEntry) -> Any:
         if isinstance(kind, (File, Image)) or entry.kind != "file":
             return None
-        text = self._tree.read(entry, kind.text_limit).decode(errors="replace")
-        is_input = self._item_name is input_item
-        if is_input and isinstance(kind, (String, Enumeration)):
-            return text
-        text = trim(text)  # as App Engine reads outputs
+        text = self._tree.read(entry, _MAX_TEXT).decode(errors="replace")
+        if not self._is_input:
+            text = trim(text)  # as App Engine reads outputs
         if isinstance(kind, (String, Enumeration)):
             return text
         if text == _NULL:
             return None
-        if isinstance(kind, Geometry):
-            return text
-        return _as_json(kind, text)
+        return text if isinstance(kind, Geometry) else _as_json(kind, trim(text))
 
 
 def _as_json(kind: DataType, text: str) -> Any:

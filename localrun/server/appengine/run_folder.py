@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 from localrun.descriptor import Descriptor
 from localrun.server.appengine.archives import ZipMember
 from localrun.server.appengine.errors import unreadable_file
-from localrun.server.appengine.parameter_values import ValueReader, find_name, input_item, output_item
+from localrun.server.appengine.parameter_values import ValueReader, find_name
 from localrun.server.appengine.starting import null_inputs
 from localrun.task.record import TaskRecord
 from localrun.task.workspace import Workspace
@@ -36,10 +36,9 @@ class RunFolder:
 
     def values(self) -> list[dict[str, Any]]:
         """Return the ParameterValue of each parameter that has one."""
-        item_name = input_item if self._is_input else output_item
         nulls = null_inputs(self._record) if self._is_input else ()
         with self._tree() as tree:
-            reader = ValueReader(tree, self._run_id, item_name, nulls)
+            reader = ValueReader(tree, self._run_id, is_input=self._is_input, nulls=nulls)
             found = [reader.read(self._parameters[name].type, name) for name in self._names()]
         return [value for value in found if value is not None]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from localrun.server.appengine.parameter_values import ValueReader, find_name, input_item, output_item
+from localrun.server.appengine.parameter_values import ValueReader, find_name
 from localrun.values.untrusted import UntrustedDir
 from tests.support.descriptors import make, parameter
 
@@ -15,10 +15,10 @@ RUN = "11111111-2222-3333-4444-555555555555"
 POINT = '{"type":"Point","coordinates":[1,2]}'
 
 
-def read(folder: Path, kind: Any, item_name: Any = input_item, nulls: tuple[str, ...] = ()) -> Any:
+def read(folder: Path, kind: Any, *, is_input: bool = True, nulls: tuple[str, ...] = ()) -> Any:
     described = make({"p": parameter(kind)})
     with UntrustedDir(folder, "/inputs") as tree:
-        return ValueReader(tree, RUN, item_name, nulls).read(described.inputs["p"].type, "p")
+        return ValueReader(tree, RUN, is_input=is_input, nulls=nulls).read(described.inputs["p"].type, "p")
 
 
 def array(subtype: Any) -> dict[str, Any]:
@@ -56,14 +56,20 @@ def test_a_value_has_its_type_in_upper_case(
 @pytest.mark.parametrize("kind", ["string", {"id": "enumeration", "values": ["A"]}])
 def test_a_text_is_trimmed_in_an_output_and_kept_in_an_input(tmp_path: Path, kind: Any) -> None:
     (tmp_path / "p").write_text(" A\n")
-    assert read(tmp_path, kind, output_item)["value"] == "A"
-    assert read(tmp_path, kind, input_item)["value"] == " A\n"
+    assert read(tmp_path, kind, is_input=False)["value"] == "A"
+    assert read(tmp_path, kind)["value"] == " A\n"
 
 
 def test_names_are_compared_without_case() -> None:
     assert find_name(["a", "Image"], "image") == "Image"
     assert find_name(["Image", "image"], "image") == "image"
     assert find_name(["a"], "b") is None
+
+
+def test_geometries_of_inputs_are_shown_as_they_were_given(tmp_path: Path) -> None:
+    (tmp_path / "p").write_text(f" {POINT}\n")
+    assert read(tmp_path, "geometry")["value"] == f" {POINT}\n"
+    assert read(tmp_path, "geometry", is_input=False)["value"] == POINT
 
 
 def test_a_number_is_a_double(tmp_path: Path) -> None:
@@ -107,14 +113,12 @@ def test_an_empty_array_has_no_subtype(tmp_path: Path) -> None:
     assert found == {"taskRunId": RUN, "parameterName": "p", "type": "ARRAY", "value": None}
 
 
-@pytest.mark.parametrize(
-    ("item_name", "names"), [(input_item, ("p[0]", "p[0][1]")), (output_item, ("p/0", "p/0/1"))]
-)
-def test_a_nested_array_is_a_whole_value(tmp_path: Path, item_name: Any, names: tuple[str, str]) -> None:
+@pytest.mark.parametrize(("is_input", "names"), [(True, ("p[0]", "p[0][1]")), (False, ("p/0", "p/0/1"))])
+def test_a_nested_array_is_a_whole_value(tmp_path: Path, is_input: bool, names: tuple[str, str]) -> None:
     place = tmp_path / "p/0/1"
     place.mkdir(parents=True)
     (place / "0").write_text(POINT)
-    (outer,) = read(tmp_path, array(array(array("geometry"))), item_name)["value"]
+    (outer,) = read(tmp_path, array(array(array("geometry"))), is_input=is_input)["value"]
     (inner,) = outer["value"]
     head = {"taskRunId": RUN, "type": "ARRAY"}
     assert outer == {**head, "parameterName": names[0], "value": [inner], "subType": "ARRAY"}

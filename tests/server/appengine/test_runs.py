@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 
 from localrun.engines.fake import FakeContainer
 from localrun.manager.request import Request
+from localrun.server.appengine.provisioning.provisioner import Provisioner
 from tests.server.appengine.run_support import (
     BUNDLE,
     NO_PROVISIONS,
@@ -329,6 +331,39 @@ class TestDeletion:
         text = f'404 NOT_FOUND "Unable to find run with id: {UNKNOWN}"'
         assert response.json()["details"] == {"type": "server", "exceptionMessage": text}
         check(env.request("DELETE", "task-runs/1"), 400, BUNDLE, "Invalid bundle format", EMPTY)
+
+
+class TestReopening:
+    """A run that was started is provisioned again."""
+
+    def test_a_run_that_is_active_goes_on_as_a_task_of_localrun(
+        self, env: AppEngineEnvironment, programs: Programs
+    ) -> None:
+        run = Run(env, "wait")
+        run.ask("RUNNING")
+        assert run.put("mode", "a").status_code == 200
+        assert run.state == "PROVISIONED"
+        programs.released.set()
+        former = env.service.manager.wait_for(run.id, 30)
+        programs.released.clear()
+        assert former is not None
+        assert (former.state, former.inputs) == ("FINISHED", {"mode": "wait"})
+        assert run.state == "PROVISIONED"
+
+    def test_requests_at_the_same_time_share_a_new_task(self, env: AppEngineEnvironment) -> None:
+        run = Run(env, "a")
+        run.finish()
+
+        def put(name: str) -> None:
+            body: dict[str, Any] = {"parameterName": name, "value": [] if name in ("left", "right") else 5}
+            Provisioner(env.service, run.id, lambda _: None).put_value(name, body)
+
+        names = ["left", "right", "extra", "number"]
+        with ThreadPoolExecutor(len(names)) as pool:
+            list(pool.map(put, names))
+        assert len(env.service.get_run(run.id).attempts) == 1
+        found = [one["parameterName"] for one in run.get("/inputs").json()]
+        assert sorted(found) == ["extra", "left", "mode", "number", "right"]
 
 
 class TestRestart:
