@@ -68,11 +68,15 @@ class _IexecProfile:
         if failed:  # as iExec's worker does
             return CollectedOutputs({})
         workspace = task.workspace
+        streams = log.tail_by_stream(workspace.log, _ALL)
+        warning = next(filter(None, map(iexec.dataset_remedy, streams.values())), "")
+        if warning:
+            task.warn(warning)
         return iexec.collect(
             workspace.outputs,
             workspace.packed_result,
             callback=task.record.run_plan.callback,
-            streams=log.tail_by_stream(workspace.log, _ALL),
+            streams=streams,
             check_cancelled=task.check_cancelled,
         )
 

@@ -262,11 +262,21 @@ def _run_by_shell(evidence: Evidence) -> Diagnosis | None:
     return _invalid_program(evidence) if garbled else None
 
 
+def _dataset_remedy(log: str) -> str:
+    if "/iexec_in/" not in log:
+        return ""
+    from localrun.platforms import iexec
+
+    return iexec.dataset_remedy(log)
+
+
 def _failed(evidence: Evidence) -> Diagnosis:
     code = evidence.exit.code
     message = f"the task failed with exit code {code}{_CODES.get(code, '')}"
     found = _diagnosis(evidence, Cause.EXIT_NONZERO, message)
-    remedy = program_remedy(evidence.log) if evidence.log.strip() else _SILENT
+    remedy = _dataset_remedy(evidence.log) or program_remedy(evidence.log)
+    if not evidence.log.strip():
+        remedy = _SILENT
     return replace(found, remedy=remedy) if remedy else found
 
 

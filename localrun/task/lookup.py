@@ -13,7 +13,8 @@ from localrun.task.workspace import Workspace
 def find(store: TaskStore, prefix: str) -> Workspace:
     """Return the only task whose id starts with `prefix`, or the newest for `last`. Raises `TaskNotFound`.
 
-    `PREFIX/2` is the second replica of such a task.
+    `PREFIX/2` is the second replica of such a task. `0x...` is the beginning of an `IEXEC_TASK_ID`, of whose
+    tasks the newest is returned: equal inputs have equal ids.
     """
     whole, slash, number = prefix.partition("/")
     if slash:
@@ -23,6 +24,8 @@ def find(store: TaskStore, prefix: str) -> Workspace:
         if newest is None:
             raise TaskNotFound(f"there are no tasks in {store.path}", remedy="run one: `localrun run BUNDLE`")
         return newest
+    if prefix[:2].lower() == "0x":
+        return _of_iexec(store, prefix)
     matches = _matching(store, prefix)
     if len(matches) == 1:
         return store.open(matches[0])
@@ -43,6 +46,19 @@ def _replica(store: TaskStore, workspace: Workspace, number: str) -> Workspace:
         message = f"task {workspace.short_id} has no replica {number!r}"
         raise TaskNotFound(message, remedy=remedy, id=workspace.id)
     return found
+
+
+def _of_iexec(store: TaskStore, prefix: str) -> Workspace:
+    found: dict[str, Workspace] = {}  # the newest task of each id
+    for workspace in store.newest_first():
+        record = workspace.load_or_none()
+        if record is not None and record.replica is None:
+            task_id = record.run_plan.environment.get("IEXEC_TASK_ID", "")
+            if task_id.startswith(prefix.lower()):
+                found.setdefault(task_id, workspace)
+    if len(found) == 1:
+        return next(iter(found.values()))
+    raise _not_found(prefix, sorted(found), store.path)
 
 
 def _is_replica(workspace: Workspace) -> bool:

@@ -53,6 +53,12 @@ def test_an_exit_code_with_a_meaning_to_shells_is_explained(code: int, words: st
     assert f"exit code {code} (a program that it called {words}" in diagnose(evidence(code, "x\n")).message
 
 
+def test_an_app_that_reads_a_dataset_which_it_did_not_get_is_told_so() -> None:
+    log = f"open: no such file: /iexec_in/0x{'0' * 40}\n"
+    assert "IEXEC_DATASET_FILENAME is all zeros without a dataset" in diagnose(evidence(1, log)).remedy
+    assert "IEXEC_DATASET" not in diagnose(evidence(1, f"address 0x{'0' * 40}\n")).remedy
+
+
 def test_an_empty_log_is_reported() -> None:
     assert diagnose(evidence(3)).message.endswith("its log is empty")
 

@@ -5,6 +5,7 @@ except for its outputs, see `result`.
 """
 
 from localrun.platforms.iexec.inputs import IexecInputs, PreparedApp, parse_inputs, prepare
+from localrun.platforms.iexec.layout import dataset_remedy
 from localrun.platforms.iexec.result import RESULT_ZIP, collect
 
-__all__ = ["RESULT_ZIP", "IexecInputs", "PreparedApp", "collect", "parse_inputs", "prepare"]
+__all__ = ["RESULT_ZIP", "IexecInputs", "PreparedApp", "collect", "dataset_remedy", "parse_inputs", "prepare"]

@@ -95,6 +95,16 @@ def _datasets(names: Sequence[str]) -> dict[str, str]:
     return found
 
 
+def dataset_remedy(log: str) -> str:
+    """Return a remedy if an app names the file of a dataset that it does not have, or ''."""
+    if f"{IN}/{NO_ADDRESS}" not in log:
+        return ""
+    return (
+        f"{IN}/0x000... is no file: IEXEC_DATASET_FILENAME is all zeros without a dataset; pass one with "
+        "`--dataset FILE`, and with multiple datasets read IEXEC_DATASET_1_FILENAME, _2_, ..."
+    )
+
+
 def secret_variables(requester: Mapping[str, str], app: str | None) -> dict[str, str]:
     """Return the variables of the requester's secrets, by number, and of the app developer's secret."""
     found = {f"IEXEC_REQUESTER_SECRET_{number}": value for number, value in requester.items()}
