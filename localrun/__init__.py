@@ -6,9 +6,10 @@ from localrun._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from localrun.api import Task, TaskFailed, run, submit, tasks, using, wait_all
+    from localrun.api.client import Client
     from localrun.server.task_system import TaskManager
 
-__all__ = ["Task", "TaskFailed", "TaskManager", "run", "submit", "tasks", "using", "wait_all"]
+__all__ = ["Client", "Task", "TaskFailed", "TaskManager", "run", "submit", "tasks", "using", "wait_all"]
 
 if not TYPE_CHECKING:  # type checkers must see only the names above
 
@@ -18,6 +19,8 @@ if not TYPE_CHECKING:  # type checkers must see only the names above
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         if name == "TaskManager":
             from localrun.server import task_system as home
+        elif name == "Client":
+            from localrun.api import client as home
         else:
             from localrun import api as home
 

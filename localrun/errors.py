@@ -244,6 +244,16 @@ class TaskExists(UsageError):
     """A different task with this id already exists."""
 
 
+class RequestRefused(LocalrunError):
+    """A server refused a request. `status` is that of HTTP; 0 if the server cannot be reached."""
+
+    default_cause = Cause.INPUTS_INVALID
+
+    def __init__(self, message: str, *, status: int, **details: Any) -> None:
+        super().__init__(message, status=status, **details)
+        self.status = status
+
+
 class ShuttingDown(UsageError):
     """The process is shutting down and accepts no more tasks."""
 

@@ -6,10 +6,11 @@ Exports the classes of its fixtures for annotations. pytest loads `plugin` throu
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from localrun.api.client import Answer, Client
     from localrun.pytest_plugin.bundle import ProjectBundle
     from localrun.pytest_plugin.case import Case, Mismatch
     from localrun.pytest_plugin.fake import Run, ScriptedEngine
-    from localrun.pytest_plugin.live_server import Answer, Client, LiveServer
+    from localrun.pytest_plugin.live_server import LiveServer
     from localrun.pytest_plugin.task_runner import Bench, TaskEnded
 
 __all__ = [
@@ -30,15 +31,16 @@ if not TYPE_CHECKING:  # type checkers must see only the names above
     def __getattr__(name: str) -> Any:
         # pytest imports this package at every start, also in projects that do not use it
         modules = {
-            "task_runner": ("Bench", "TaskEnded"),
-            "bundle": ("ProjectBundle",),
-            "case": ("Case", "Mismatch"),
-            "fake": ("Run", "ScriptedEngine"),
-            "live_server": ("Answer", "Client", "LiveServer"),
+            "pytest_plugin.task_runner": ("Bench", "TaskEnded"),
+            "pytest_plugin.bundle": ("ProjectBundle",),
+            "pytest_plugin.case": ("Case", "Mismatch"),
+            "pytest_plugin.fake": ("Run", "ScriptedEngine"),
+            "pytest_plugin.live_server": ("LiveServer",),
+            "api.client": ("Answer", "Client"),
         }
         from importlib import import_module
 
         for module, names in modules.items():
             if name in names:
-                return getattr(import_module(f"localrun.pytest_plugin.{module}"), name)
+                return getattr(import_module(f"localrun.{module}"), name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -11,6 +11,7 @@ import anyio.to_thread
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -99,6 +100,9 @@ def _routed(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | N
     for routes in _ROUTES:
         # added one by one: including a router would add a step to each request
         api.router.routes.extend(routes.router.routes)
+    for route in api.routes:
+        if isinstance(route, APIRoute):
+            route.operation_id = route.name  # the name of a method in generated clients
     api.openapi = partial(_openapi, api)  # type: ignore[method-assign]
     return api
 

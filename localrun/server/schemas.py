@@ -7,19 +7,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictStr
+from pydantic import BaseModel, Field, StrictStr
 
+from localrun.server.task_models import TASK, Json, OpenModel, TaskDetails, TaskEntry
 from localrun.task.states import TaskState
 
 MAX_BATCH_SIZE = 1000  # tasks
-
-Json = dict[str, Any]
-
-
-class OpenModel(BaseModel):
-    """An object that may have additional keys."""
-
-    model_config = ConfigDict(extra="allow")
 
 
 class Submission(BaseModel):
@@ -27,6 +20,7 @@ class Submission(BaseModel):
 
     task: Annotated[
         Json,
+        TASK,
         Field(
             description=(
                 "Any object. A task with a `bundle` (and `inputs`, `resources`, `timeout`; the inputs may be "
@@ -43,7 +37,7 @@ class Submission(BaseModel):
 class Batch(BaseModel):
     """Multiple independent tasks to create."""
 
-    task: Annotated[list[Json], Field(min_length=1, max_length=MAX_BATCH_SIZE)]
+    task: Annotated[list[Annotated[Json, TASK]], Field(min_length=1, max_length=MAX_BATCH_SIZE)]
     assigned_by: StrictStr
 
 
@@ -126,23 +120,15 @@ class BatchProcessed(OpenModel):
     message: str
 
 
-class TaskEntry(OpenModel):
-    """A task in a list."""
-
-    task_id: str
-    task: Json
-    assigned_by: str
-    timestamp: str
-    state: str
-    status: str
-
-
 class TaskList(OpenModel):
     """A list of tasks in order of creation."""
 
     status: Literal["success"]
     active_tasks_count: int
     active_tasks: list[TaskEntry]
+    completed_tasks_count: int = 0
+    completed_tasks: list[TaskEntry] = Field(default_factory=list)
+    next: str | None = Field(None, description="With `limit`: the id for `after`; null if there are no more.")
     timestamp: str
 
 
@@ -150,8 +136,14 @@ class TaskResponse(OpenModel):
     """A task with all details."""
 
     status: Literal["success"]
-    task: TaskEntry
+    task: TaskDetails
     timestamp: str
+
+
+class WaitResponse(TaskResponse):
+    """A task, and whether it has ended."""
+
+    ended: bool
 
 
 class TaskCounts(OpenModel):

@@ -36,6 +36,7 @@ def details(record: TaskRecord, reason: str = "") -> dict[str, Any]:
         **summary(record),
         "message": shown_message(record) or reason,
         "remedy": record.remedy,
+        "rerun_of": record.rerun_of or None,
         "name": record.name,
         "bundle": record.bundle,
         "image": record.image or record.image_name,

@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from localrun.server.schemas import Json, OpenModel
+from localrun.server.task_models import Json, OpenModel
 
 TaskOrder = Literal[
     "created", "-created", "ended", "-ended", "seconds", "-seconds", "name", "-name", "memory", "-memory"

@@ -76,7 +76,7 @@ async def kill_task(
 @router.get(
     "/task/{task_id}/wait",
     summary="Wait for a task to finish",
-    responses=responses(schemas.TaskResponse, 404),
+    responses=responses(schemas.WaitResponse, 404),
 )
 async def wait_for_task(
     request: Request,

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from localrun.platforms.vocabulary.task_system import STATUSES
-from localrun.server.schemas import Json
+from localrun.server.task_models import Json
 from localrun.server.timestamps import now, to_iso
 from localrun.server.views import submitted_task
 from localrun.task.record import TaskRecord
