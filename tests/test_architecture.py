@@ -58,6 +58,7 @@ ALLOWED_IMPORTS: dict[str, set[str]] = {
     "shapely": {"descriptor.types", "values"},
     "starlette": {"server"},
     "uvicorn": {"server"},
+    "watchfiles": {"cli"},
     "yaml": {"descriptor"},
 }
 ANYWHERE = {"msgspec"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -67,16 +68,33 @@ def _print(sides: Sequence[ComparedTask], found: Sequence[Change]) -> None:
             print_err(f"task {record.short_id} has not ended ({record.state}); comparing its current state")
     for mark, record in (("-", first), ("+", second)):
         print_out(f"{mark} {record.short_id}  {record.state}  {escape_control_chars(record.name) or '-'}")
+    _print_sections(found)
+    same = [section for section in SECTIONS if section not in {change.section for change in found}]
+    if same:
+        print_out(f"unchanged: {', '.join(same)}")
+    _print_times(first, second)
+
+
+def _print_sections(found: Sequence[Change]) -> None:
+    from localrun.values.compare import SECTIONS
+
     for section in SECTIONS:
         inner = [change for change in found if change.section == section]
         if inner:
             print_out(f"{section}:")
             for change in inner:
                 _print_change(change)
-    same = [section for section in SECTIONS if section not in {change.section for change in found}]
-    if same:
-        print_out(f"unchanged: {', '.join(same)}")
-    _print_times(first, second)
+
+
+def print_difference(before: TaskRecord, after: TaskRecord) -> None:
+    """Print in what a run differs from the one before."""
+    from localrun.task.workspace import Workspace
+    from localrun.values.compare import ComparedTask, diff_tasks
+
+    sides = [ComparedTask(record, Workspace(Path(record.folder))) for record in (before, after)]
+    found = diff_tasks(*sides)
+    print_out(f"{'difference' if found else 'no difference'} to the run before, {before.short_id}")
+    _print_sections(found)
 
 
 def _print_change(change: Change) -> None:

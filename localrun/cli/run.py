@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 @with_run_options
 @with_iexec_options
 @remote
+@options.flag("--watch", help="Run again when files of the task change, and show the differences.")
 @pass_context
 def command(context: CliContext, /, bundle: str, **given: Any) -> int:
     """Run the task of BUNDLE and show its outputs.
@@ -45,9 +46,26 @@ def command(context: CliContext, /, bundle: str, **given: Any) -> int:
     Dockerfile, or a descriptor with --image.
     """
     iexec, url = pop_iexec_inputs(given, context.settings), given.pop("remote")
+    watch, choices = given.pop("watch"), Choices.of(given)
+    if watch:
+        return _watch(context, BundleSource(bundle, iexec), choices, remote=url is not None)
     if url is not None:
-        return _run_remotely(context, url, bundle, iexec, Choices.of(given))
-    return run_in_foreground(context, BundleSource(bundle, iexec), Choices.of(given))
+        return _run_remotely(context, url, bundle, iexec, choices)
+    return run_in_foreground(context, BundleSource(bundle, iexec), choices)
+
+
+def _watch(context: CliContext, source: BundleSource, choices: Choices, *, remote: bool) -> int:
+    from localrun.cli.run_watch import run_and_watch
+
+    others = {"--remote": remote, "--json": choices.as_json, "--detach": choices.detach}
+    others["--shell-on-failure"] = choices.shell_on_failure
+    if given := [name for name, is_given in others.items() if is_given]:
+        raise UsageError(f"--watch and {', '.join(given)} exclude each other", remedy="omit one of them")
+
+    def run() -> tuple[TaskRecord | None, bool]:
+        return _run_once(context, source, choices)[1:]
+
+    return run_and_watch(context, source.name, choices, run)
 
 
 def _run_remotely(
@@ -64,14 +82,22 @@ def run_in_foreground(context: CliContext, source: TaskSource, choices: Choices)
         from localrun.cli.detach import submit_detached
 
         return submit_detached(context, [source], choices)
+    code, record, _ = _run_once(context, source, choices)
+    if choices.shell_on_failure and record is not None and record.cause not in (None, "KILLED"):
+        from localrun.cli.shell import open_after_failure
+
+        open_after_failure(context, record)
+    return code
+
+
+def _run_once(
+    context: CliContext, source: TaskSource, choices: Choices
+) -> tuple[int, TaskRecord | None, bool]:
+    """Return the exit code, the record if there is a task, and whether a signal stopped the run."""
     with SignalHandler() as signals:
         run = _ForegroundRun(context, source, choices, signals)
         code = _execute(run, context, source.name, as_json=choices.as_json)
-    if choices.shell_on_failure and run.failed is not None:
-        from localrun.cli.shell import open_after_failure
-
-        open_after_failure(context, run.failed)
-    return code
+    return code, run.record, signals.count > 0
 
 
 def _execute(run: _ForegroundRun, context: CliContext, name: str, *, as_json: bool) -> int:
@@ -102,7 +128,7 @@ class _ForegroundRun:
         self._display = display_for(sys.stderr, context.environ, quiet=choices.quiet)
         self._events = EventQueue(on_idle=self._display.refresh)
         self._copier: OutputCopier | None = None
-        self.failed: TaskRecord | None = None  # once it has failed by itself
+        self.record: TaskRecord | None = None  # once the task has ended
 
     def execute(self) -> int:
         """Submit the task, follow it, print its outputs and return the exit code."""
@@ -116,6 +142,7 @@ class _ForegroundRun:
                 record = self._follow(app, task)
             finally:
                 self._display.finish(self._events.omitted)
+            self.record = record
             return self._close(record, task.workspace)
 
     def _open(self, stack: ExitStack) -> App:
@@ -211,7 +238,6 @@ class _ForegroundRun:
         for note in notes:
             self._display.notify(note)
         if record.cause:
-            self.failed = record if record.cause != "KILLED" else None
             report_task(record, self._context.environ)
         return code
 
