@@ -17,7 +17,7 @@ import requests
 
 from localrun.values import FileValue
 
-DEADLINE = 120.0  # seconds for a run on a loaded machine
+DEADLINE = 240.0  # seconds for a run on a loaded machine
 TYPE_IDS = {
     *("boolean", "integer", "number", "string", "enumeration", "datetime", "geometry", "file", "image"),
     "array",

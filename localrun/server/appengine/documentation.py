@@ -36,7 +36,8 @@ _ALWAYS = (400, 401, 403, 404, 408, 413, 415, 421, 500)
 class Operation(NamedTuple):
     """The success of an operation, and its request body. `also` are further statuses.
 
-    `content` is a schema, or None for an empty body; `media` its type. `parameters` are those of the query.
+    `content` is a schema, or None for an empty body; `media` its type, or `other_media`. `parameters` are
+    those of the query.
     """
 
     content: Schema | None = None
@@ -46,6 +47,7 @@ class Operation(NamedTuple):
     status: int = 200
     also: tuple[int, ...] = ()
     parameters: tuple[Schema, ...] = ()
+    other_media: str = ""
 
 
 def _ref(name: str) -> Schema:
@@ -69,6 +71,7 @@ _INDEX: Schema = {
     "schema": {"type": "string"},
 }
 _DOWNLOAD = Operation(_FILE, OCTETS, also=(206, 416))
+_VALUE = _DOWNLOAD._replace(other_media="application/geo+json")  # of `NAME.geojson`
 _ZIP = Operation(_FILE, OCTETS)
 _ITEM = _DOWNLOAD._replace(parameters=(_INDEX,))
 _TASK, _ID = "/v1/tasks/{namespace}/{version}", "/v1/tasks/{id}"
@@ -119,8 +122,8 @@ OPERATIONS: dict[str, Operation] = {
     f"GET {_RUN}/outputs": Operation(_list("ParameterValue")),
     f"GET {_RUN}/inputs.zip": _ZIP,
     f"GET {_RUN}/outputs.zip": _ZIP,
-    f"GET {_RUN}/input/{{name}}": _DOWNLOAD,
-    f"GET {_RUN}/output/{{name}}": _DOWNLOAD,
+    f"GET {_RUN}/input/{{name}}": _VALUE,
+    f"GET {_RUN}/output/{{name}}": _VALUE,
     f"GET {_RUN}/input/{{name}}/indexes": _ITEM,
     f"GET {_RUN}/output/{{name}}/indexes": _ITEM,
     f"POST {_RUN}/{{secret}}/outputs.zip": Operation(
@@ -134,12 +137,15 @@ def document(found: Schema) -> Schema:
     for path, methods in found["paths"].items():
         for method, described in methods.items():
             _describe(described, OPERATIONS[f"{method.upper()} {path}"])
+    found["paths"]["/ping"]["get"]["servers"] = [{"url": "/"}]  # it has no prefix
     found["components"] = {"schemas": SCHEMAS}
     return found
 
 
 def _describe(described: Schema, operation: Operation) -> None:
     answers = {operation.status: _answer(operation.status, operation.media, operation.content)}
+    if operation.other_media:
+        answers[operation.status]["content"][operation.other_media] = {"schema": operation.content}
     for status in (*_ALWAYS, *operation.also):
         if status == 206:
             answers[status] = _answer(status, operation.media, operation.content)
@@ -152,6 +158,8 @@ def _describe(described: Schema, operation: Operation) -> None:
             answers[status] = _answer(status, JSON, _ref("Error"))
     described["responses"] = {str(status): answer for status, answer in sorted(answers.items())}
     described["parameters"] = [*described.get("parameters", ()), *operation.parameters]
+    if operation.other_media:  # a range has the same type
+        described["responses"]["206"] = described["responses"]["200"] | {"description": _MEANINGS[206]}
     if operation.body is not None:
         content = {operation.body_media: {"schema": operation.body}}
         described["requestBody"] = {"required": True, "content": content}

@@ -89,8 +89,8 @@ def ask(site: Site, operation: APIOperation[Any, Any, Any, Any], examples: int) 
     def one(case: Any, chosen: dict[str, str | None]) -> None:
         if not is_deletion:  # other requests need what it would delete
             case.path_parameters.update({name: found for name, found in chosen.items() if found})
-        base = site.address if operation.path == "/ping" else None
-        response = case.call(base_url=base)
+        # schemathesis does not read the `servers` of an operation
+        response = case.call(base_url=site.address if operation.path == "/ping" else None)
         case.validate_response(response, checks=CHECKS)
         statuses.append(response.status_code)
         if response.status_code >= 500:
@@ -101,7 +101,8 @@ def ask(site: Site, operation: APIOperation[Any, Any, Any, Any], examples: int) 
     yield from statuses
 
 
-@pytest.mark.parametrize("examples", [3, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("examples", [3, pytest.param(60, marks=pytest.mark.slow)])
 def test_any_request_is_answered_as_the_document_says(site: Site, examples: int) -> None:
     statuses = set()
     for operation in site.operations:
