@@ -48,7 +48,7 @@ _NOT_STARTED = (
     ),
     (
         r"cannot mkdir|^(?:lstat|mkdir) \S+: not a directory"
-        r"|workdir \S+ exists on container|/merged/\S*: not a directory",
+        r"|workdir \S+ exists on container|/(?:merged|storage)/\S*: not a directory",
         "the image's WORKDIR is a file, or below one ({reason})",
         "correct WORKDIR in the Dockerfile",
     ),
@@ -68,7 +68,7 @@ _NOT_STARTED = (
 # a message with one of these is about the image's configuration, or from the runtime that starts the program
 _START_SIGNS = re.compile(
     r"oci (?:runtime|permission)|unable to (?:find (?:user|group)|get gid)|uids and gids|cannot mkdir"
-    r"|^(?:lstat|mkdir) \S+: not a dir|workdir \S+ exists on container|/merged/\S*: not a dir"
+    r"|^(?:lstat|mkdir) \S+: not a dir|workdir \S+ exists on container|/(?:merged|storage)/\S*: not a dir"
 )
 MOST_QUOTED = 500  # characters of an answer in a message
 _LESS_CPUS = "request at most as many CPUs as the engine has"

@@ -357,6 +357,7 @@ REFUSED_STARTS = {
     "creating container 34740f36: mkdir /var/storage/overlay/4ec0f5/merged/bin/busybox: not a directory": (
         "WORKDIR"
     ),
+    "creating container df9123c3: mkdir /home/user/storage/vfs/dir/80d3d1/bin/sh: not a directory": "WORKDIR",
     "creating temporary passwd file for container 79c05: unable to get gid nogrp from group file: no matching"
     " entries in group file": "group in the image's USER",
     "unable to find user nobody-here: no matching entries in passwd file": "USER does not exist",
