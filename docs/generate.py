@@ -11,13 +11,14 @@ from pathlib import Path
 
 from localrun.task import record_schema
 
-from chapters import app_engine, causes, commands, descriptor, http, settings
+from chapters import app_engine, causes, commands, descriptor, http, python, settings
 
 FOLDER = Path(__file__).parent / "reference"
 CHAPTERS = {
     "commands.md": commands.page,
     "http.md": http.page,
     "app-engine.md": app_engine.page,
+    "python.md": python.page,
     "settings.md": settings.page,
     "causes.md": causes.page,
     "descriptor.md": descriptor.page,

@@ -253,52 +253,52 @@ class TaskRecord(Frozen, frozen=True, kw_only=True, rename={"final_state": "endi
     """
 
     format: Literal[1] = FORMAT  # of the record: changed if old programs cannot read it
-    id: str
-    bundle: str
-    name: str = ""
+    id: str  # the whole id
+    bundle: str  # the bundle as it was named, or the image
+    name: str = ""  # the name in the descriptor
     image: str = ""  # the engine's id of the image, never a tag
     image_name: str = ""  # the image's name in the bundle
     platform: str = ""  # of the image, e.g. linux/arm64
     image_from: ImageOrigin = ""  # how the engine got it; empty: not known yet
     program: list[str] = msgspec.field(default_factory=list)  # entrypoint and command, once known
-    state: TaskState = TaskState.CREATED
+    state: TaskState = TaskState.CREATED  # where it is; the last three are final
     final_state: TaskState | None = None  # set before the clean-up; `state` follows after it
-    step: StepName | None = None
-    cause: str | None = None
-    message: str = ""
-    remedy: str = ""
-    exit_code: int | None = None
-    signal: str | None = None
-    oom: OomEvidence = "no"
-    inputs: dict[str, Any] = msgspec.field(default_factory=dict)
-    missing: list[str] = msgspec.field(default_factory=list)
-    received: dict[str, Any] = msgspec.field(default_factory=dict)
-    regions: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
-    crops: dict[str, Crop] = msgspec.field(default_factory=dict)
-    outputs: dict[str, Any] = msgspec.field(default_factory=dict)
-    problems: list[dict[str, Any]] = msgspec.field(default_factory=list)
-    warnings: list[str] = msgspec.field(default_factory=list)
-    steps: list[StepRecord] = msgspec.field(default_factory=list)
-    timings: dict[str, float] = msgspec.field(default_factory=dict)
-    history: list[tuple[TaskState, float]] = msgspec.field(default_factory=list)
-    resources: Resources = msgspec.field(default_factory=Resources)
-    network: bool = False
-    timeout: float | None = None
-    usage: UsageRecord | None = None  # None: it ended before the first sample
+    step: StepName | None = None  # the step that runs
+    cause: str | None = None  # why it did not finish: one word of a closed list
+    message: str = ""  # what happened, as a sentence
+    remedy: str = ""  # what to do about it
+    exit_code: int | None = None  # of the program, once it has ended
+    signal: str | None = None  # the signal that ended the program
+    oom: OomEvidence = "no"  # whether the kernel ended it for its memory
+    inputs: dict[str, Any] = msgspec.field(default_factory=dict)  # values by name; files are paths
+    missing: list[str] = msgspec.field(default_factory=list)  # the inputs that it waits for
+    received: dict[str, Any] = msgspec.field(default_factory=dict)  # the inputs that it has while it waits
+    regions: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)  # geometries next to images
+    crops: dict[str, Crop] = msgspec.field(default_factory=dict)  # how images were cut out
+    outputs: dict[str, Any] = msgspec.field(default_factory=dict)  # valid outputs by name; files are paths
+    problems: list[dict[str, Any]] = msgspec.field(default_factory=list)  # each with path, message, remedy
+    warnings: list[str] = msgspec.field(default_factory=list)  # what may fail on the platform
+    steps: list[StepRecord] = msgspec.field(default_factory=list)  # how each step was done, in order
+    timings: dict[str, float] = msgspec.field(default_factory=dict)  # seconds by operation
+    history: list[tuple[TaskState, float]] = msgspec.field(default_factory=list)  # when it entered each state
+    resources: Resources = msgspec.field(default_factory=Resources)  # what it requests
+    network: bool = False  # whether it may use the network
+    timeout: float | None = None  # the time limit of the program, in seconds
+    usage: UsageRecord | None = None  # resource usage; None: it ended before the first sample
     engine: str = ""  # the address of the engine, once the task is queued
-    container: str | None = None
+    container: str | None = None  # the engine's id of the container, while there is one
     gpu_devices: list[str] = msgspec.field(default_factory=list)  # what the container got of `resources.gpus`
     unenforced: list[str] = msgspec.field(default_factory=list)  # limits that the engine does not enforce
     remote: bool = False  # inputs and outputs are copied as archives
-    owner: ProcessId | None = None
-    plan: RunPlan | None = None
-    replica: Replica | None = None
-    replication: Replication | None = None
-    rerun_of: str = ""
-    assigned_by: str = ""
-    submitted: dict[str, Any] | None = None
-    result: dict[str, Any] | None = None
-    folder: str = ""
+    owner: ProcessId | None = None  # the process that owns it
+    plan: RunPlan | None = None  # the configuration of the container; None for a manual task
+    replica: Replica | None = None  # its number, if it is a replica
+    replication: Replication | None = None  # its replicas, and the comparison of their results
+    rerun_of: str = ""  # the id of the task that it is a rerun of
+    assigned_by: str = ""  # the client that submitted it
+    submitted: dict[str, Any] | None = None  # the JSON object that it was submitted as
+    result: dict[str, Any] | None = None  # what a manual task was completed with
+    folder: str = ""  # the folder with inputs, outputs, log and record
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values; later additions to the format only if not empty."""
@@ -326,10 +326,12 @@ class TaskRecord(Frozen, frozen=True, kw_only=True, rename={"final_state": "endi
 
     @property
     def created(self) -> float:
+        """The time of its submission."""
         return self.history[0][1] if self.history else 0.0
 
     @property
     def ended(self) -> float | None:
+        """The time of its end; None if it has not ended."""
         return self.history[-1][1] if self.history and self.state.is_final else None
 
     @property

@@ -41,3 +41,16 @@ def test_every_public_name_is_on_the_page() -> None:
     handle = [name for one in classes for name in vars(one) if not name.startswith("_")]
     wanted = {*localrun.__all__, *handle} - {"end", "left_line"}
     assert {name for name in wanted if name not in PAGE} == set()
+
+
+def test_the_reference_has_every_public_name_and_every_field_of_a_record_with_its_meaning() -> None:
+    import localrun
+    from localrun.task.record import TaskRecord
+
+    page = (ROOT / "docs/reference/python.md").read_text()
+    headings = set(re.findall(r"^###? (\S+)", page, re.MULTILINE))
+    assert set(localrun.__all__) - {"TaskFailed", "TaskManager"} <= headings
+    assert {"Task.wait", "Task.rerun", "Task.get_status", "Client.follow", "StepRecord"} <= headings
+    section = page.partition("## TaskRecord")[2].partition("### Resources")[0]
+    meanings = dict(re.findall(r"^\| `(\w+)` \| .* \| (.*) \|$", section, re.MULTILINE))
+    assert [name for name in TaskRecord.__struct_fields__ if len(meanings.get(name, "")) < 8] == []
