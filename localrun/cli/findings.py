@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from localrun.bundle.validation.findings import IEXEC
 from localrun.bundle.validation.validator import Finding, Severity, ValidationReport
 from localrun.console.display.sanitize import escape_lines
 from localrun.console.report import problem_lines
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 _HEADINGS = {
     Severity.ERROR: "errors (the bundle cannot run)",
-    Severity.REFUSED: "runs here, but App Engine would refuse it",
+    Severity.REFUSED: "runs here, but {} would refuse it",
     Severity.WARNING: "warnings",
 }
 _COLOURS = {Severity.ERROR: "31", Severity.REFUSED: "31", Severity.WARNING: "33"}
@@ -31,7 +32,8 @@ def print_report(report: ValidationReport, environ: Mapping[str, str]) -> None:
     for severity in Severity:
         found = report.with_severity(severity)
         if found:
-            print_out(_colour(f"{_HEADINGS[severity]}:", _COLOURS[severity], use_colour))
+            heading = _HEADINGS[severity].format(report.platform)
+            print_out(_colour(f"{heading}:", _COLOURS[severity], use_colour))
         for finding in found:
             print_out(escape_lines("\n".join(_lines(finding))))
     for unchecked in report.unchecked:
@@ -49,8 +51,10 @@ def _lines(finding: Finding) -> Iterator[str]:
 
 
 def verdict(report: ValidationReport) -> str:
-    """Return one line that says whether App Engine would accept the bundle."""
+    """Return one line that says whether the platform would accept the bundle."""
     reasons = report.with_severity(Severity.ERROR, Severity.REFUSED)
+    if report.platform == IEXEC:
+        return _verdict_of_app(report, len(reasons))
     if reasons:
         count = format_count(len(reasons), "reason")
         if all(finding.severity is Severity.REFUSED and finding.step != "upload" for finding in reasons):
@@ -62,6 +66,16 @@ def verdict(report: ValidationReport) -> str:
         return f"App Engine would accept the descriptor of {_name(report)}{more}; the image was not checked"
     incomplete = " (not everything was checked)" if report.unchecked else ""
     return f"App Engine would accept {_name(report)}{more}{incomplete}"
+
+
+def _verdict_of_app(report: ValidationReport, reasons: int) -> str:
+    if reasons:
+        return f"an iExec worker could not run {report.bundle}: {format_count(reasons, 'reason')}"
+    warnings = len(report.with_severity(Severity.WARNING))
+    more = f", with {format_count(warnings, 'warning')}" if warnings else ""
+    if report.image_error or report.unchecked:
+        return f"nothing speaks against {report.bundle}{more}, but not everything was checked"
+    return f"an iExec worker could start {report.bundle}{more}; `localrun run` checks its result"
 
 
 def _name(report: ValidationReport) -> str:

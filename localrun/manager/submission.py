@@ -55,6 +55,21 @@ class PreparedTask(msgspec.Struct, frozen=True):
     guard: threading.Lock = msgspec.field(default_factory=threading.Lock)  # held while an input is stored
 
 
+def read_requested(request: Request, cache: Path) -> Bundle:
+    """Return the bundle of a request, of an image with a descriptor, or of an iExec app.
+
+    Raises `BundleError`, `DescriptorError` or `ImageError`.
+    """
+    path, image = request.bundle, request.image
+    if request.descriptor is None:
+        return reader.read_bundle(path, image=image, cache=cache, build=request.build)
+    described = descriptors.read(request.descriptor, "task")
+    if image is None:
+        source = reader.read_image(path, cache=cache, build=request.build)
+        return reader.bundle_from_image(described, path, source, request.build)
+    return reader.bundle_from_image(described, None, ImageReference(image), request.build)
+
+
 class Submitter:
     """Validates requests and creates their tasks."""
 
@@ -80,7 +95,7 @@ class Submitter:
         started = time.perf_counter()
         agree = _check_quorum(request)
         metadata.check(request.metadata)
-        bundle = self._read(request)
+        bundle = read_requested(request, self._settings.cache)
         described = bundle.descriptor
         check_mounts(request.bind_mounts, described.input_folder, described.output_folder)
         gathered = gather(request, bundle.descriptor)
@@ -121,16 +136,6 @@ class Submitter:
             raise
         return PreparedTask(task, bundle.descriptor, bundle.image, lock, missing, self._settings.disk_stop)
 
-    def _read(self, request: Request) -> Bundle:
-        path, image, cache = request.bundle, request.image, self._settings.cache
-        if request.descriptor is None:
-            return reader.read_bundle(path, image=image, cache=cache, build=request.build)
-        described = descriptors.read(request.descriptor, "task")
-        if image is None:
-            source = reader.read_image(path, cache=cache, build=request.build)
-            return reader.bundle_from_image(described, path, source, request.build)
-        return reader.bundle_from_image(described, None, ImageReference(image), request.build)
-
     def reload(self, task: ActiveTask, lock: TaskLock) -> PreparedTask:
         """Prepare a task of an earlier process again. Raises as `prepare`."""
         plan = task.record.run_plan
@@ -139,7 +144,7 @@ class Submitter:
         )
         kept = {name: getattr(plan, name) for name in BUILD_OPTIONS}
         request = Request(Path(plan.bundle), image=plan.image, descriptor=text, **kept)
-        bundle = self._read(request)
+        bundle = read_requested(request, self._settings.cache)
         given = received_values(task)
         missing = missing_inputs(bundle.descriptor, given) if task.record.state is TaskState.CREATED else ()
         return PreparedTask(task, bundle.descriptor, bundle.image, lock, missing, self._settings.disk_stop)

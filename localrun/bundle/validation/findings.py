@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 UPLOAD = "APPE-internal-bundle-validation-error"
 SCHEMA = "APPE-internal-bundle-schema-validation-error"
 EXTRACTION = "APPE-internal-descriptor-extraction-error"
+APP_ENGINE, IEXEC = "App Engine", "iExec"
 _REFUSAL_PHRASES = ("App Engine would refuse", "App Engine would not find")
 
 
@@ -53,7 +54,7 @@ class ValidationReport:
     """The findings of a bundle, and the checks that could not be done.
 
     `descriptor` and `image` are None if they could not be read. `image_error` is why the image could not be
-    made available here, so that it was not checked.
+    made available here, so that it was not checked. `platform` is the one whose rules were applied.
     """
 
     bundle: str
@@ -62,6 +63,7 @@ class ValidationReport:
     descriptor: Descriptor | None = None
     image: ImageConfig | None = None
     image_error: ImageError | None = None
+    platform: str = APP_ENGINE
 
     def with_severity(self, *severities: Severity) -> list[Finding]:
         return [finding for finding in self.findings if finding.severity in severities]
@@ -72,7 +74,7 @@ class ValidationReport:
 
     @property
     def accepted(self) -> bool:
-        """Whether App Engine would accept the bundle and run it."""
+        """Whether the platform would accept the bundle and run it."""
         return not self.with_severity(Severity.ERROR, Severity.REFUSED)
 
     def as_dict(self) -> dict[str, Any]:
@@ -83,6 +85,7 @@ class ValidationReport:
             "findings": [finding.as_dict() for finding in self.findings],
             "not_looked_at": list(self.unchecked),
             "image": self.image.as_dict() if self.image else None,
+            **({} if self.platform == APP_ENGINE else {"platform": self.platform}),
         }
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,15 +17,17 @@ from localrun.bundle.reader import Bundle, read_bundle
 from localrun.bundle.validation import container_files, image_config, layers, program, upload
 from localrun.bundle.validation.findings import (
     EXTRACTION,
+    IEXEC,
     SCHEMA,
     UPLOAD,
     Finding,
     Severity,
     ValidationReport,
     from_warning,
+    warning,
 )
 from localrun.bundle.validation.image_config import ImageConfig
-from localrun.descriptor.divergences import find_by_message
+from localrun.descriptor.divergences import PREFIX, find_by_message
 from localrun.errors import (
     BundleError,
     Cause,
@@ -68,6 +71,24 @@ def validate(
     return _Validation(found, engine, cache, build.platform).report()
 
 
+def validate_app(
+    app: Bundle,
+    command: Sequence[str] | None,
+    *,
+    cache: Path,
+    engine: Callable[[], Engine],
+    build: FolderBuild = NO_OPTIONS,
+) -> ValidationReport:
+    """Validate an iExec app without running it: whether its image can be had, and its program can start.
+
+    `app` has the descriptor that was generated for it, and `command` replaces the image's CMD unless it is
+    None. The rules of App Engine are not applied.
+    """
+    found = _Validation(app, engine, cache, build.platform)
+    found.command = command
+    return found.report_app()
+
+
 def validate_upload(path: Path, *, cache: Path) -> ValidationReport:
     """Check what App Engine checks when a zip is uploaded, and what localrun needs to run it.
 
@@ -104,6 +125,24 @@ def _code_of(error: LocalrunError, problem: Problem) -> str:
     return "" if problem.message.startswith(_NO_IMAGE) else UPLOAD
 
 
+def _of_worker(finding: Finding) -> Finding:
+    """Return a finding about the image of an app in words of iExec, whose workers start it with Docker."""
+    if finding.severity is not Severity.REFUSED:
+        return finding
+    message = finding.problem.message.removeprefix(PREFIX)
+    return Finding(
+        Severity.REFUSED, replace(finding.problem, message=f"an iExec worker would fail: {message}")
+    )
+
+
+def _check_variables(image: ImageConfig) -> Iterator[Finding]:
+    """Yield a warning for each variable of the image that the worker sets."""
+    for name in sorted({entry.partition("=")[0] for entry in image.environment}):
+        if name.startswith("IEXEC_"):
+            message = f"the image sets {name}, which the worker replaces"
+            yield warning("image.environment", message, "remove it from the Dockerfile")
+
+
 class _Validation:
     """The validation of one bundle; without an `engine`, of all but the files of its image."""
 
@@ -115,6 +154,7 @@ class _Validation:
         self._engine = engine
         self._cache = cache
         self._platform = platform
+        self.command: Sequence[str] | None = None
         self._unchecked: list[str] = []
         self._config: ImageConfig | None = None
         self._image_error: ImageError | None = None
@@ -131,6 +171,20 @@ class _Validation:
             name, tuple(findings), unchecked, self._descriptor, self._config, self._image_error
         )
 
+    def report_app(self) -> ValidationReport:
+        """Return the findings for an iExec app, the most severe first."""
+        found = [from_warning(Problem("", text)) for text in self._bundle.warnings]
+        found += self._check_image(is_app=True)
+        found += (from_warning(Problem("image", text)) for text in self._builder_warnings)
+        if self._config is not None:
+            found += _check_variables(self._config)
+        order = list(Severity)
+        findings = sorted(dict.fromkeys(map(_of_worker, found)), key=lambda one: order.index(one.severity))
+        name, unchecked = self._bundle.name, tuple(self._unchecked)
+        return ValidationReport(
+            name, tuple(findings), unchecked, None, self._config, self._image_error, platform=IEXEC
+        )
+
     def _check_descriptor(self) -> Iterator[Finding]:
         warnings = self._descriptor.warnings
         others = self._bundle.warnings[len(warnings) :]
@@ -145,11 +199,11 @@ class _Validation:
             return upload.check_zip(path, self._descriptor)
         return upload.check_name(source.span.path.name, self._descriptor)
 
-    def _check_image(self) -> Iterator[Finding]:
+    def _check_image(self, *, is_app: bool = False) -> Iterator[Finding]:
         source = self._bundle.image
         try:
             if isinstance(source, ImageArchive):
-                yield from self._check_archived(source)
+                yield from self._check_archived(source, is_app=is_app)
             else:
                 yield from self._check_in_engine()
         except ImageError as error:
@@ -163,23 +217,27 @@ class _Validation:
         except EngineError as error:
             self._unchecked.append(f"the image: {error.message}")
 
-    def _check_archived(self, source: ImageArchive) -> Iterator[Finding]:
+    def _started(self, image: ImageConfig) -> ImageConfig:
+        return image if self.command is None else replace(image, command=tuple(self.command))
+
+    def _check_archived(self, source: ImageArchive, *, is_app: bool) -> Iterator[Finding]:
         image = published_image(source, self._platform)
         try:
             found = archive_index.read_index(source.span)
         except CorruptArchive as error:
             raise ImageError(f"cannot read {source.name}: {error}", remedy="save the image again") from error
         self._config = image_config.from_archive(image, found, source.name)
-        yield from upload.check_archive(found, source.name)
+        if not is_app:
+            yield from upload.check_archive(found, source.name)
         if self._engine is None:
             return
         try:
             files = layers.read_layers(source.span, image)
         except layers.UnreadableLayer as error:
             self._unchecked.append(f"the files of the image: {error}")
-            yield from program.check_platform(self._config)
+            yield from program.check_platform(self._started(self._config))
             return
-        yield from program.check(self._config, self._descriptor, files)
+        yield from program.check(self._started(self._config), self._descriptor, files)
 
     def _check_in_engine(self) -> Iterator[Finding]:
         if self._engine is None:
@@ -192,4 +250,4 @@ class _Validation:
         )
         self._config = image_config.from_engine(image, self._bundle.image_name)
         with container_files.open_container_files(engine, image.id, self._platform) as files:
-            yield from program.check(self._config, self._descriptor, files)
+            yield from program.check(self._started(self._config), self._descriptor, files)
