@@ -15,6 +15,7 @@ from localrun.cli.watch import print_or_watch
 from localrun.console.display.sanitize import escape_control_chars, format_columns
 from localrun.console.streams import print_err, print_json, print_out
 from localrun.errors import UsageError
+from localrun.task import metadata
 from localrun.units import format_duration
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from localrun.task.record import TaskRecord
 
 _MAX_HINTS = 5
+_MOST_METADATA = 60  # characters of a row
 _NO_TASKS = "no tasks in this folder; run one with `localrun run BUNDLE`"
 
 Find = Callable[["App"], Iterable["TaskRecord"]]
@@ -59,7 +61,10 @@ def command(
     def rows(records: list[TaskRecord]) -> list[tuple[str, ...]]:
         status = "STATE" if system is None else "STATUS"
         heads = ("ID", status, "CAUSE", "NAME", "AGE", "DURATION")
-        return [heads, *(_row(record, system) for record in records)]
+        table = [heads, *(_row(record, system) for record in records)]
+        column = ["METADATA", *map(_metadata, records)]
+        has_metadata = any(text != "-" for text in column[1:])
+        return [(*row, text) for row, text in zip(table, column, strict=True)] if has_metadata else table
 
     print_tasks(context, find, rows, system=system, **rest)
 
@@ -121,3 +126,12 @@ def _row(record: TaskRecord, system: str | None) -> tuple[str, ...]:
         format_duration(max(now - record.created, 0.0)),
         format_duration(record.seconds_until(now)),
     )
+
+
+def _metadata(record: TaskRecord) -> str:
+    """Return metadata as `sample=A1 run=3`; what is too long ends with an ellipsis."""
+    from localrun.console.results import value_text
+
+    found = metadata.of(record).items()
+    text = " ".join(f"{escape_control_chars(key)}={value_text(value)}" for key, value in found) or "-"
+    return text if len(text) <= _MOST_METADATA else f"{text[: _MOST_METADATA - 3]}..."

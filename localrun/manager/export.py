@@ -10,10 +10,14 @@ from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from localrun import fs
 from localrun.errors import LocalrunError, Problem, TaskExists, UsageError
 from localrun.manager.manager import Manager
+from localrun.task import metadata
 from localrun.task.record import TaskRecord
 from localrun.task.store import TaskStore
 
@@ -24,6 +28,20 @@ class ImportResult:
 
     imported: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+
+
+class _ExportedTask(TaskRecord, frozen=True, kw_only=True):
+    """A record with what is in another file of the task's folder."""
+
+    metadata: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+def _with_metadata(record: TaskRecord) -> TaskRecord:
+    found = metadata.of(record)
+    if not found:
+        return record
+    fields = {name: getattr(record, name) for name in TaskRecord.__struct_fields__}
+    return _ExportedTask(**fields, metadata=found)
 
 
 def export(records: Iterable[TaskRecord], file: Path) -> int:
@@ -38,7 +56,7 @@ def export(records: Iterable[TaskRecord], file: Path) -> int:
             temp.open("wb") as stream,
         ):
             for record in sorted(records, key=lambda record: record.state.is_final):
-                stream.write(record.to_json() + b"\n")
+                stream.write(_with_metadata(record).to_json() + b"\n")
                 count += 1
     except OSError as error:
         raise UsageError(f"cannot write {file}: {error.strerror}", remedy="choose another file") from error
@@ -51,10 +69,11 @@ def read(file: Path) -> list[TaskRecord]:
         lines = file.read_bytes().splitlines()
     except OSError as error:
         raise UsageError(f"cannot read {file}: {error.strerror}", remedy="check the path") from error
-    problems, records = [], []
+    problems: list[Problem] = []
+    records: list[TaskRecord] = []
     for number, line in enumerate(lines, start=1):
         try:
-            records.append(TaskRecord.from_json(line))
+            records.append(_ExportedTask.from_json(line))
         except (ValueError, RecursionError) as error:
             message = f"invalid task record: {error}"
             problems.append(Problem("", message, file=str(file), line=number, column=1))
@@ -77,6 +96,8 @@ def import_tasks(
             if record.state.is_final:
                 workspace = store.create(record.id)
                 workspace.save(_of_this_machine(record).replace(folder=str(workspace.path)))
+                if isinstance(record, _ExportedTask) and record.metadata:
+                    metadata.save(workspace, record.metadata)
             else:
                 _create_again(record, manager, find_bundle)
         except LocalrunError as error:
@@ -88,6 +109,7 @@ def import_tasks(
 
 def _of_this_machine(record: TaskRecord) -> TaskRecord:
     """Return an ended task without its mounts: a rerun must not mount a path that another machine named."""
+    record = TaskRecord(**{name: getattr(record, name) for name in TaskRecord.__struct_fields__})
     if not record.run_plan.bind_mounts:
         return record
     return record.replace(plan=record.run_plan.replace(bind_mounts=[]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.cli.command import Command
@@ -52,6 +54,18 @@ def test_tasks_are_listed_by_metadata_name_and_time(localrun: Command) -> None:
     assert listed("--since", "2999-01-01") == []
 
 
+def test_the_table_shows_metadata_if_a_task_has_some(localrun: Command) -> None:
+    localrun.run()
+    assert "METADATA" not in localrun("list").out
+    localrun.run("--metadata", "sample=A1", "--metadata", 'tags=["x"]')
+    localrun.run("--metadata", f"long={'x' * 100}")
+    heads, long, short, none = (line.split()[-1] for line in localrun("list").out.splitlines())
+    assert (heads, none) == ("METADATA", "-")
+    assert 'sample=A1 tags=["x"]' in localrun("list").out
+    assert short == 'tags=["x"]'
+    assert (len(long), long[-4:]) == (60, "x...")
+
+
 def test_invalid_conditions_are_usage_errors(localrun: Command) -> None:
     result = localrun("list", "--since", "yesterday")
     assert (result.code, "'yesterday' is not a time; expected e.g. 2h" in result.err) == (2, True)
@@ -63,3 +77,21 @@ def test_a_rerun_keeps_metadata_and_changes_single_values(localrun: Command) -> 
     localrun.run("--metadata", "sample=A1", "--metadata", "try=1")
     again = localrun("rerun", "last", "--metadata", "try=2", "--json").json
     assert again["metadata"] == {"sample": "A1", "try": 2}
+
+
+def test_metadata_is_exported_and_imported(localrun: Command) -> None:
+    notes = {"sample": "A1", "tags": ["x"]}
+    first = localrun.run("--metadata", "sample=A1", "--metadata", 'tags=["x"]', "--json").json
+    plain = localrun.run("--json").json["id"]
+    file = localrun.folder / "tasks.jsonl"
+    assert localrun("export", file).code == 0
+    for task_id in (first["id"], plain):
+        localrun("rm", task_id)
+    assert localrun("import", file).code == 0
+    found = {one["id"]: one for one in localrun("list", "--json").json}
+    assert found[first["id"]]["metadata"] == notes
+    assert found[first["id"]]["outputs"] == first["outputs"]
+    assert "metadata" not in found[plain]
+    assert "metadata" not in json.loads(
+        (localrun.folder / "home/tasks" / first["id"] / "task.json").read_text()
+    )
