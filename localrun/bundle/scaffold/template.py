@@ -24,10 +24,11 @@ from localrun.bundle.scaffold.packages import parse_packages
 from localrun.errors import DescriptorError, Problem, UsageError
 from localrun.units import format_count
 
-__all__ = ["Scaffold", "render", "write"]
+__all__ = ["Scaffold", "render", "render_app", "write"]
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _DEFAULT = (["a:integer", "b:integer"], ["sum:integer"])
+_ROW = "\n| `requirements.txt` | the Python packages that the image installs |"
 _YAML_WORDS = ("true", "false", "yes", "no", "on", "off", "null", "n", "y")
 
 Specs = list[ParameterSpec]
@@ -56,16 +57,40 @@ def render(
     problems: list[Problem] = []
     requirements = parse_packages(packages, problems)
     input_specs, output_specs = _specs(inputs, outputs, problems)
+    names = _names(name, namespace)
+    files = {**_files(names, input_specs, output_specs, bool(requirements)), **_requirements(requirements)}
+    return Scaffold(files, _validate(files["descriptor.yml"]))
+
+
+def render_app(name: str, packages: Sequence[str] = ()) -> Scaffold:
+    """Return the files of a new iExec app. Raises `UsageError` with every invalid package."""
+    problems: list[Problem] = []
+    requirements = parse_packages(packages, problems)
+    _raise_if(problems)
+    names = {**_names(name, ""), "requirements": _ROW if requirements else ""}
+    files = {
+        "Dockerfile": _dockerfile(bool(requirements)),
+        ".dockerignore": _fill_template("dockerignore", None),
+        "program/main.py": _fill_template("iexec_main.py", names),
+        "examples/lines.txt": b"one\ntwo\nthree\n",
+        "tests/test_app.py": _fill_template("iexec_test_app.py", None),
+        "pyproject.toml": _fill_template("pyproject.toml", names),
+        "README.md": _fill_template("iexec_README.md", names),
+    }
+    return Scaffold({**files, **_requirements(requirements)})
+
+
+def _names(name: str, namespace: str) -> dict[str, str]:
+    """Return what templates are filled with."""
     slug = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or "task"
     title = re.sub(r"[^a-zA-Z0-9_-]+", " ", name).strip()[:30]
-    names = {
+    return {
         "name": json.dumps(title if len(title) >= 3 else f"Task {title}".strip()),
         "slug": json.dumps(slug),
+        "project": json.dumps(slug.replace("_", "-")),
         "title": title or slug,
         "namespace": namespace or f"com.example.{slug}",
     }
-    files = {**_files(names, input_specs, output_specs, bool(requirements)), **_requirements(requirements)}
-    return Scaffold(files, _validate(files["descriptor.yml"]))
 
 
 def _requirements(packages: Sequence[str]) -> dict[str, bytes]:
@@ -77,15 +102,18 @@ def _specs(inputs: Sequence[str], outputs: Sequence[str], problems: list[Problem
         inputs, outputs = _DEFAULT
     input_specs = parse(inputs, "--input", problems)
     output_specs = parse(outputs, "--output", problems)
-    if problems:
-        what = (
-            "invalid parameters" if any(one.path[:6] != "--with" for one in problems) else "invalid packages"
-        )
-        message = f"{what} ({format_count(len(problems), 'problem')})"
-        raise UsageError(message, remedy="fix the problems listed", problems=problems)
+    _raise_if(problems)
     # App Engine cannot run a task without inputs, and a task without outputs is useless
     input_specs = input_specs or [ParameterSpec("text", "string")]
     return input_specs, output_specs or [ParameterSpec("result", input_specs[0].type)]
+
+
+def _raise_if(problems: Sequence[Problem]) -> None:
+    if problems:
+        of_packages = all(one.path.startswith("--with") for one in problems)
+        what = "invalid packages" if of_packages else "invalid parameters"
+        message = f"{what} ({format_count(len(problems), 'problem')})"
+        raise UsageError(message, remedy="fix the problems listed", problems=problems)
 
 
 def _validate(data: bytes) -> tuple[str, ...]:
@@ -103,20 +131,24 @@ def _files(names: Mapping[str, str], inputs: Specs, outputs: Specs, packages: bo
     expected = {spec.name: results[spec.name][1] for spec in outputs if not holds_files(spec.type)}
     code = {name: text for name, (text, _) in results.items()}
     sections = {"inputs": _parameters(inputs, "input"), "outputs": _parameters(outputs, "output")}
-    row = "\n| `requirements.txt` | the Python packages that the image installs |" if packages else ""
-    places = {**names, "requirements": row}
+    places = {**names, "requirements": _ROW if packages else ""}
     return {
         "descriptor.yml": _fill_template("descriptor.yml", {**names, **sections}),
-        "Dockerfile": _fill_template("Dockerfile.packages" if packages else "Dockerfile", None),
+        "Dockerfile": _dockerfile(packages),
         ".dockerignore": _fill_template("dockerignore", None),
         "program/main.py": _program(names, inputs, outputs, code),
         "program/parameters.py": _fill_template("parameters.py", None),
         "inputs.json": _json(example_inputs(inputs)),
         "expected.json": _json(expected),
         "tests/test_task.py": _fill_template("test_task.py", None),
+        "pyproject.toml": _fill_template("pyproject.toml", names),
         "README.md": _fill_template("README.md", places),
         **example_files(inputs),
     }
+
+
+def _dockerfile(packages: bool) -> bytes:
+    return _fill_template("Dockerfile.packages" if packages else "Dockerfile", None)
 
 
 def _fill_template(template: str, names: Mapping[str, str] | None) -> bytes:

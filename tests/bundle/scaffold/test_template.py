@@ -294,6 +294,14 @@ def test_its_own_test_passes_as_it_is(new: Path, inputs: list[str], outputs: lis
 
 
 @pytest.mark.docker
+def test_the_test_of_a_new_app_passes_as_it_is(new: Path) -> None:
+    template.write(template.render_app("new"), new)
+    done = run_its_tests(new)
+    assert done.returncode == 0, done.stdout
+    assert "1 passed" in done.stdout
+
+
+@pytest.mark.docker
 def test_its_own_test_writes_down_what_came_out(new: Path) -> None:
     template.write(template.render("new", ["picture:image"], ["picture:image", "size:integer"]), new)
     done = run_its_tests(new, "--localrun-update")
