@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.cli.command import Command
+from tests.cli.command import Command, Process
 from tests.support import bundles
 from tests.support.app_engine_stub import serve_stub
 from tests.support.environment import DESCRIPTOR
@@ -223,3 +224,16 @@ def test_options_that_a_server_does_not_take_are_refused(
     done = run(localrun, bundle, "http://127.0.0.1:1", *option)
     assert done.code == 2
     assert f"{option[0]} cannot be used with --remote" in done.err
+
+
+def test_ctrl_c_deletes_the_run_on_the_server_and_an_engine_is_not_needed(tmp_path: Path) -> None:
+    bundle = bundles.bundle(tmp_path, None, LIMITED)
+    nowhere = {"DOCKER_HOST": f"unix://{tmp_path}/none.sock"}
+    with serve_stub(polls=10**9) as stub:
+        words = ("run", bundle, "--remote", stub.url, "-i", "a=1", "-i", "b=2")
+        with Process(*words, cwd=tmp_path, env=nowhere) as process:
+            process.read_until("not run on this machine: cannot connect to a container engine")
+            process.read_until("on the server: QUEUING")
+            process.send_signal(signal.SIGINT)
+            assert process.result().code == 130
+        assert [run["deleted"] for run in stub.runs.values()] == [True]

@@ -145,7 +145,7 @@ def document(found: Schema) -> Schema:
 def _describe(described: Schema, operation: Operation) -> None:
     answers = {operation.status: _answer(operation.status, operation.media, operation.content)}
     if operation.other_media:
-        answers[operation.status]["content"][operation.other_media] = {"schema": operation.content}
+        answers[operation.status]["content"][operation.other_media] = {"schema": {}}  # that of the file
     for status in (*_ALWAYS, *operation.also):
         if status == 206:
             answers[status] = _answer(status, operation.media, operation.content)
