@@ -34,7 +34,11 @@ Items = list[CompletionItem]
 
 def tasks(ctx: click.Context, incomplete: str) -> Items:
     """Complete the ID of one of the newest tasks, or `last`."""
-    found = filter(None, (workspace.load_or_none() for workspace in _home(ctx).newest_first()))
+    try:
+        home = _home(ctx)
+    except LocalrunError:  # of the settings
+        return []
+    found = filter(None, (workspace.load_or_none() for workspace in home.newest_first()))
     newest = list(islice((record for record in found if record.replica is None), _MAX_TASKS))
     if not newest:
         return []

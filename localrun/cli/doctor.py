@@ -115,7 +115,18 @@ def _settings(context: CliContext) -> tuple[Settings, list[Check]]:
             environ.pop(name, None)
         with_files = not any(problem.file for problem in error.problems)
         made = settings.load(environ, with_files=with_files, home=context.home)
-    return made, [*checks, *_unknown(context.environ), *_values(made)]
+    return made, [*checks, *_unknown(context.environ), *_unread(context.environ), *_values(made)]
+
+
+def _unread(environ: Mapping[str, str]) -> Iterator[Check]:
+    """Yield a warning for each other file next to the settings of the user."""
+    from localrun.maintenance.doctor import warn
+    from localrun.settings.files import user_file
+
+    path = user_file(environ)
+    for other in sorted(path.parent.glob("*.toml")) if path is not None else ():
+        if other != path:
+            yield warn(other.name, f"{other} is not read", f"move its settings to {path}")
 
 
 def _values(made: Settings) -> Iterator[Check]:

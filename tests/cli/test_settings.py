@@ -157,6 +157,15 @@ def test_doctor_shows_each_value_with_its_origin(localrun: Command, monkeypatch:
     assert "hunter22" not in result.out
 
 
+def test_doctor_warns_of_a_file_of_the_user_with_another_name(localrun: Command) -> None:
+    folder = localrun.folder / "config" / "localrun"
+    folder.mkdir(parents=True)
+    (folder / "config.toml").write_text("grace = 3\n")
+    result = localrun("doctor")
+    assert f"{folder}/config.toml is not read" in result.out
+    assert f"hint: move its settings to {folder}/localrun.toml" in result.out
+
+
 def test_doctor_reports_an_invalid_file_and_looks_at_the_rest(localrun: Command) -> None:
     Path("localrun.toml").write_text("grace = 'soon'\ntimeuot = 3\n")
     result = localrun("doctor")
@@ -232,3 +241,12 @@ def test_secrets_of_an_iexec_app_are_not_settings(localrun: Command) -> None:
     assert result.code == 2
     assert "pass it as an option: `--app-secret @FILE`" in result.err
     assert "hunter22" not in result.err
+
+
+def test_an_invalid_file_shows_nothing_in_a_line_that_is_being_completed(localrun: Command) -> None:
+    localrun.run()
+    Path("localrun.toml").write_text("graze = 3\n")
+    home = f"--home {localrun.folder / 'home'}"
+    for line in ("status ", "list-files last ", f"run {localrun.bundle} -i "):
+        result = localrun("completion", "bash", "--line", f"localrun {home} {line}")
+        assert (result.code, result.out, result.err) == (0, "", "")
