@@ -122,7 +122,7 @@ def test_every_type_is_tested() -> None:
     assert {*KINDS, "array"} == set(TYPES)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(parameters())
 def test_a_copied_file_has_the_same_value(drawn: tuple[dict[str, Any], dict[str, Any]]) -> None:
     kinds, wanted = drawn

@@ -283,8 +283,13 @@ def new(docker_engine: DockerEngine, tmp_path: Path) -> Iterator[Path]:
 @pytest.mark.docker
 @pytest.mark.parametrize(
     ("inputs", "outputs"),
-    [([], []), (texts(EVERY), texts(EVERY)), ([], [f"{name}:{name}" for name in SIMPLE])],
-    ids=["standard", "every type passed on", "every type made up"],
+    [
+        pytest.param([], [], id="standard"),
+        pytest.param(texts(EVERY), texts(EVERY), id="every type passed on"),
+        pytest.param(
+            [], [f"{name}:{name}" for name in SIMPLE], id="every type made up", marks=pytest.mark.slow
+        ),
+    ],
 )
 def test_its_own_test_passes_as_it_is(new: Path, inputs: list[str], outputs: list[str]) -> None:
     template.write(template.render("new", inputs, outputs), new)

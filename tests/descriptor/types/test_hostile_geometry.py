@@ -34,7 +34,7 @@ def test_a_large_ordinary_polygon_is_checked() -> None:
 
 def test_a_large_polygon_with_many_holes_is_checked() -> None:
     outer = [[0.0, 0.0], [1e6, 0.0], [1e6, 1e6], [0.0, 1e6], [0.0, 0.0]]
-    holes = [[[1.0, y], [9.0, y], [9.0, y + 0.5], [1.0, y]] for y in map(float, range(1, 20_000))]
+    holes = [[[1.0, y], [9.0, y], [9.0, y + 0.5], [1.0, y]] for y in map(float, range(1, 5_000))]
     assert problems([outer, *holes]) == []
     assert (
         "is outside its polygon"

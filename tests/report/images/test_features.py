@@ -224,15 +224,15 @@ def test_hostile_geometries_are_left_out_and_counted(tmp_path: Path, content: st
     assert reason in found["omitted"]["reasons"][0]
 
 
-def test_a_geometry_with_a_million_vertices_is_simplified(tmp_path: Path) -> None:
-    points = ",".join(f"[{number % 1000},{number // 1000}]" for number in range(1_000_000))
+def test_a_geometry_with_very_many_vertices_is_simplified(tmp_path: Path) -> None:
+    points = ",".join(f"[{number % 1000},{number // 1000}]" for number in range(200_000))
     content = f'{{"type": "LineString", "coordinates": [{points}]}}'
     catalog = run(tmp_path, with_file(content), outputs=FILE_OUTPUTS)
     found = features.collect_features(catalog, "inputs/image")
     kept = len(rows_of(found["features"][0]))
     assert 25_000 < kept <= 50_001
     assert found["features"][0]["properties"]["simplified"] is True
-    assert found["omitted"]["vertices"] == 1_000_000 - kept
+    assert found["omitted"]["vertices"] == 200_000 - kept
 
 
 def test_more_geometries_than_the_limit_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
