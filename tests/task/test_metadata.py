@@ -88,7 +88,6 @@ def test_metadata_of_strings_of_an_older_version_is_read(workspace: Workspace) -
         {"\udcff": 1},
         {"a": numpy.array([1])},
     ],
-    ids=repr,
 )
 def test_what_is_no_json_is_refused_and_changes_nothing(workspace: Workspace, notes: Any) -> None:
     metadata.save(workspace, {"kept": "yes"})
