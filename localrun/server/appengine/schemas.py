@@ -57,7 +57,6 @@ SCHEMAS: dict[str, Schema] = {
             "description": _TEXT,
             "errors": {"type": "array", "items": _ref("Error")},
             "exceptionMessage": _TEXT_OR_NULL,
-            "remedy": _TEXT,
         },
         "`parameter` and `related` name a parameter, `batch` has one error for each problem.",
     ),

@@ -116,17 +116,17 @@ def _error(refusal: _Refusal, findings: Sequence[Finding], path: Path, scope: Sc
 
 
 def _item(finding: Finding, refusal: _Refusal) -> dict[str, object]:
-    """Return a problem as an entry of the details, with the remedy in addition to App Engine's keys."""
+    """Return a problem as an entry of the details. Cytomine's page shows only its message."""
     problem = finding.problem
     is_schema = refusal is _INVALID
     path = _LIST_ITEM.sub(r"\1[\2]", problem.path) if is_schema else problem.path
     message = _schema_message(path, finding) if is_schema else _text(problem)
-    details = parameter(path) | ({"remedy": problem.remedy} if problem.remedy else {})
-    return error_object(SCHEMA_ITEM if is_schema else refusal.code, message, details)
+    return error_object(SCHEMA_ITEM if is_schema else refusal.code, message, parameter(path))
 
 
 def _text(problem: Problem) -> str:
-    return f"{problem.path}: {problem.message}" if problem.path else problem.message
+    text = f"{problem.path}: {problem.message}" if problem.path else problem.message
+    return f"{text}; {problem.remedy}" if problem.remedy else text
 
 
 def _schema_message(path: str, finding: Finding) -> str:

@@ -180,8 +180,15 @@ def test_a_descriptor_against_the_schema_is_refused_with_the_words_of_app_engine
     }
     for one in found["errors"]:
         assert one["errorCode"] == "APPE-internal-bundle-io-schema-validation-error"
+        assert one["details"].keys() == {"type", "parameterName"}
         assert one["details"]["type"] == "parameter"
-        assert one["details"]["remedy"]
+
+
+def test_a_problem_that_only_localrun_describes_is_shown_with_its_remedy(env: AppEngineEnvironment) -> None:
+    response = post(env, packed(described(("name_short: add\n", ""))))
+    (problem,) = response.json()["details"]["errors"]
+    assert problem["message"].endswith("; add name_short with a short form of the name")
+    assert problem["details"] == {"type": "parameter", "parameterName": "name_short"}
 
 
 @pytest.mark.parametrize(
