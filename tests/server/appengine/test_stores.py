@@ -63,13 +63,23 @@ def test_the_same_store_is_refused(env: AppEngineEnvironment) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"3", b"[" * 100_000])
 def test_a_body_that_is_not_an_object_is_refused(env: AppEngineEnvironment, content: bytes) -> None:
-    response = env.request("POST", "stores", content=content)
+    response = env.request("POST", "stores", content=content, headers={"Content-Type": "application/json"})
     assert response.status_code == 400
     assert response.json() == {
         "errorCode": "APPE-internal-task-run-state-error",
         "message": "unknown state in transition request",
         "details": {"type": "empty"},
     }
+
+
+@pytest.mark.parametrize("headers", [{}, {"Content-Type": "text/plain"}])
+def test_a_body_of_another_type_is_an_error_of_the_server(
+    env: AppEngineEnvironment, headers: dict[str, str]
+) -> None:
+    response = env.request("POST", "stores", content=b'{"name": "a", "host": "b"}', headers=headers)
+    assert response.status_code == 500
+    assert response.json()["errorCode"] == "APPE-internal-server-error"
+    assert env.get("stores").json() == []
 
 
 def test_one_store_is_the_default_one(env: AppEngineEnvironment) -> None:

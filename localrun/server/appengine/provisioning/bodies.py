@@ -33,6 +33,14 @@ async def read_json(request: Request) -> Any:
         raise unreadable_body() from None
 
 
+async def read_object(request: Request) -> dict[str, Any]:
+    """Return the JSON object in the body of a request. Raises `AppEngineError`."""
+    body = await read_json(request)
+    if not isinstance(body, dict):
+        raise unreadable_body()
+    return body
+
+
 def _refuse(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 

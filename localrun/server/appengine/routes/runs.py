@@ -19,7 +19,7 @@ from localrun.server.appengine.errors import (
     server_error,
     unreadable_body,
 )
-from localrun.server.appengine.provisioning.bodies import read_json
+from localrun.server.appengine.provisioning.bodies import read_object
 from localrun.server.appengine.routing import router as make_router
 from localrun.server.appengine.routing import service
 from localrun.server.appengine.service import AppEngine, check_id
@@ -99,10 +99,7 @@ def _open_log(found: AppEngine, run_id: str) -> Any:
 @router.post(f"{_RUN}/state-actions", summary="Change the state of a run")
 async def change_state(request: Request) -> Response:
     """Note that a run is provisioned, start it, or read its outputs."""
-    body = await read_json(request)
-    if not isinstance(body, dict):
-        raise unreadable_body()
-    desired = body.get("desired")
+    desired = (await read_object(request)).get("desired")
     if desired is not None and not (isinstance(desired, str) and desired in _STATES):
         raise unreadable_body()
     return responses.json(await run_sync(_change_state, request, desired))

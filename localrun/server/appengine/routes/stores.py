@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from anyio.to_thread import run_sync
@@ -12,7 +11,8 @@ from starlette.responses import Response
 from localrun.server.appengine import responses
 from localrun.server.appengine.app_stores import AppStore
 from localrun.server.appengine.deviations import deviate
-from localrun.server.appengine.errors import AppEngineError, unreadable_body
+from localrun.server.appengine.errors import AppEngineError
+from localrun.server.appengine.provisioning.bodies import read_object
 from localrun.server.appengine.routing import router as make_router
 from localrun.server.appengine.routing import service
 from localrun.server.appengine.service import check_id
@@ -30,7 +30,7 @@ async def list_stores(request: Request) -> Response:
 @router.post("/stores", summary="Add a store")
 async def add_store(request: Request) -> Response:
     """Add a store by its name and host. It is not the default one."""
-    found = await _read_object(request)
+    found = await read_object(request)
     store = await run_sync(service(request).stores.add, found.get("name"), found.get("host"))
     return responses.json(_fields(store))
 
@@ -62,13 +62,3 @@ async def set_default(request: Request) -> Response:
 
 def _fields(store: AppStore) -> dict[str, Any]:
     return store.as_dict()
-
-
-async def _read_object(request: Request) -> dict[str, Any]:
-    try:
-        found = json.loads(await request.body())
-    except (ValueError, RecursionError):
-        raise unreadable_body() from None
-    if not isinstance(found, dict):
-        raise unreadable_body()
-    return found
