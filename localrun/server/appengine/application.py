@@ -10,7 +10,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from localrun._version import __version__
-from localrun.server.appengine import deviations, paths
+from localrun.server.appengine import deviations, paths, responses
 from localrun.server.appengine.documentation import document
 from localrun.server.appengine.routes import health, provisions, run_files, runs, stores, tasks
 from localrun.server.appengine.routing import ORIGINAL_PATH, add_error_handlers
@@ -18,13 +18,6 @@ from localrun.server.appengine.service import AppEngine
 from localrun.server.methods import MethodsMiddleware
 
 _ROUTES = (health, stores, tasks, provisions, run_files, runs)
-_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Cache-Control": "no-cache, no-store, max-age=0, must-revalidate",
-    "Pragma": "no-cache",
-    "Expires": "0",
-}
 
 
 def make_app_engine_api(service: AppEngine) -> ASGIApp:
@@ -98,9 +91,9 @@ def response_headers(scope: Scope) -> dict[str, str]:
     given = Headers(scope=scope)
     origin = given.get("origin")
     if origin is None:
-        return _HEADERS
+        return responses.HEADERS
     return {
-        **_HEADERS,
+        **responses.HEADERS,
         "Access-Control-Allow-Origin": origin,
         "Access-Control-Allow-Credentials": "true",
         "Vary": "Origin",

@@ -8,7 +8,7 @@ from starlette.types import Scope
 
 from localrun.server.appengine.deviations import deviate, warning_headers
 from localrun.server.appengine.errors import SERVER_ERROR, AppEngineError, server
-from localrun.server.appengine.responses import error_response
+from localrun.server.appengine.responses import HEADERS, error_response
 from localrun.server.rejection import Rejection
 
 _ROWS = {401: "token", 403: "origin", 413: "too_large", 421: "host"}
@@ -27,6 +27,6 @@ def rejection_response(error: Rejection, scope: Scope) -> Response:
     """Return the response to a request that was rejected before the API got it."""
     scope = {**scope}
     found = as_app_engine_error(error, scope)
-    response = error_response(found, Headers(scope=scope), error.headers)
+    response = error_response(found, Headers(scope=scope), {**HEADERS, **(error.headers or {})})
     response.raw_headers.extend(warning_headers(scope))
     return response

@@ -17,6 +17,13 @@ from localrun.undecodable import encode_json
 
 OCTETS = "application/octet-stream"
 TEXT = "text/plain;charset=UTF-8"
+HEADERS = {  # of every response
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Cache-Control": "no-cache, no-store, max-age=0, must-revalidate",
+    "Pragma": "no-cache",
+    "Expires": "0",
+}
 
 
 def json(content: Any, status: int = 200) -> Response:

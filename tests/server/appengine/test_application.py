@@ -103,6 +103,7 @@ def test_a_page_of_another_site_is_refused(env: AppEngineEnvironment) -> None:
     assert set(response.json()) == {"errorCode", "message"}
     assert "not allowed" in response.json()["message"]
     assert "access-control-allow-origin" not in response.headers
+    assert response.headers["x-frame-options"] == "DENY"
     assert_deviates(response, "origin")
 
 
