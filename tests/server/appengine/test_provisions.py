@@ -456,6 +456,22 @@ class TestItems:
         assert_deviates(run.put_item(name, "0", None), "array_bounds")
         assert "warning" not in run.post_item("images", "0", png()).headers
 
+    def test_a_nested_array_without_both_bounds_is_stored_with_a_warning(self, run: Run) -> None:
+        value = [{"index": 0, "value": [{"index": 0, "value": 1}]}]
+        assert_deviates(run.put("nested", value), "array_bounds")
+        assert "warning" not in run.put("integers", value[0]["value"]).headers
+
+    def test_a_nested_list_without_indexes_is_numbered_with_a_warning(self, run: Run) -> None:
+        response = run.put("nested", [{"index": 3, "value": [5, 6]}])
+        assert_deviates(response, "array_bare_list")
+        assert (run.files()["nested/3/0"], run.files()["nested/3/1"]) == (b"5", b"6")
+
+    def test_a_single_bound_is_checked_with_a_warning(self, run: Run) -> None:
+        response = run.put("integers", [{"index": index, "value": 1} for index in range(4)])
+        code, message = "APPE-internal-invalid-dimensions", "invalid collection dimensions"
+        check(response, 400, code, message, of("integers"))
+        assert_deviates(response, "array_one_size")
+
     def test_an_item_that_is_sent_again_is_counted_once_with_a_warning(self, run: Run) -> None:
         run.put_item("integers", "0", 7)
         response = run.put_item("integers", "0", 8)

@@ -184,6 +184,23 @@ def is_bare_list(value: Any) -> bool:
     return isinstance(value, list) and any(not isinstance(item, dict) for item in value)
 
 
+def has_bare_list(value: Any) -> bool:
+    """Return whether a value is, or has at any depth, a list without indexes."""
+    if not isinstance(value, list):
+        return False
+    return is_bare_list(value) or any(has_bare_list(item.get("value")) for item in value)
+
+
+def has_both_sizes(kind: Array) -> bool:
+    return None not in (kind.min_size, kind.max_size)
+
+
+def has_all_inner_sizes(kind: DataType) -> bool:
+    """Return whether all arrays in an array have a minimum and a maximum size, which App Engine expects."""
+    inner = kind.subtype if isinstance(kind, Array) else kind
+    return not isinstance(inner, Array) or (has_both_sizes(inner) and has_all_inner_sizes(inner))
+
+
 def is_collection(kind: DataType, value: Any) -> bool:
     """Return whether a value is one GeoJSON text for a whole array, which App Engine cannot store."""
     return isinstance(kind, Array) and isinstance(kind.subtype, Geometry) and isinstance(value, str)

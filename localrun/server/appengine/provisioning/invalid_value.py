@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from localrun.server.appengine import errors
 
-_DIMENSIONS = "APPE-internal-invalid-dimensions"
+DIMENSIONS = "APPE-internal-invalid-dimensions"
 _STRUCTURE = "APPE-internal-invalid-structure"
 _COLLECTION = "APPE-internal-invalid-collection"
 _STORING = "APPE-storage-storing-input-failed"
@@ -60,7 +60,7 @@ class Unexpected(InvalidValue):
 
 
 def wrong_dimensions() -> InvalidValue:
-    return InvalidValue("invalid collection dimensions", _DIMENSIONS)
+    return InvalidValue("invalid collection dimensions", DIMENSIONS)
 
 
 def wrong_structure() -> InvalidValue:

@@ -27,13 +27,15 @@ from localrun.server.appengine.provisioning.contents import (
     Content,
     check_file,
     content_of,
-    is_bare_list,
+    has_all_inner_sizes,
+    has_bare_list,
+    has_both_sizes,
     is_collection,
 )
 from localrun.server.appengine.provisioning.images import has_folders
 from localrun.server.appengine.provisioning.indexes import is_beyond_size, item_kind
 from localrun.server.appengine.provisioning.input_store import InputStore
-from localrun.server.appengine.provisioning.invalid_value import WRONG_TYPE, InvalidValue
+from localrun.server.appengine.provisioning.invalid_value import DIMENSIONS, WRONG_TYPE, InvalidValue
 from localrun.server.appengine.service import AppEngine
 from localrun.units import format_count
 from localrun.values.coordinates.links import innermost
@@ -119,10 +121,14 @@ class Provisioner:
         try:
             content = content_of(kind, found.value, self._find_file, optional=self._inputs[name].optional)
         except InvalidValue as error:
+            if error.code == DIMENSIONS and isinstance(kind, Array) and not has_both_sizes(kind):
+                self._deviate("array_one_size")
             raise error.error(address) from error
         if name != found.name:
             self._deviate("provision_name")
-        if is_bare_list(found.value):
+        if not has_all_inner_sizes(kind):
+            self._deviate("array_bounds")
+        if has_bare_list(found.value):
             self._deviate("array_bare_list")
         elif is_collection(kind, found.value):
             self._deviate("array_geojson")
@@ -210,7 +216,7 @@ class Provisioner:
         kind = self._inputs[name].type
         if not isinstance(kind, Array):
             raise value_error(address, WRONG_TYPE)
-        if innermost(kind).id != "image" and None in (kind.min_size, kind.max_size):
+        if innermost(kind).id != "image" and not has_both_sizes(kind):
             self._deviate("array_bounds")
         found = item_kind(kind, indexes)
         if found is None:
