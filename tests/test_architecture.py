@@ -46,6 +46,7 @@ ALLOWED_IMPORTS: dict[str, set[str]] = {
     "docker": {"engines.dockerd"},
     "fastapi": {"server"},
     "filelock": {"bundle"},
+    "mcp": {"cli"},
     "httptools": {"engines.dockerd", "server"},
     "numpy": {"descriptor.types", "values"},
     "prometheus_client": {"server"},

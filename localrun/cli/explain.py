@@ -87,6 +87,11 @@ def _suggest(word: str) -> str:
     return f"{guess}`localrun explain` lists all terms"
 
 
+def meanings(word: str) -> list[dict[str, Any]]:
+    """Return the meanings of a word as JSON. Raises `UsageError` for an unknown one."""
+    return [_fields(term) for term in _find(word, None)]
+
+
 def _fields(term: Term) -> dict[str, Any]:
     """Return a term as JSON. Empty values are left out, except `here`."""
     known = {

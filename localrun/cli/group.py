@@ -57,6 +57,7 @@ SECTIONS: Sections = {
     },
     "Server": {
         "serve": ("serve", "Serve the tasks of this folder over HTTP."),
+        "mcp": ("mcp", "Serve tools for coding agents (MCP)."),
         "events": ("events", "Show the events in the server's journal."),
         "export": ("export", "Export the task list to a file."),
         "import": ("import_", "Import tasks from an export file."),
