@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
+from pydantic import BaseModel
 
 from localrun.server import schemas, views
 from localrun.server.task_system.models import EndedTask
@@ -73,4 +74,7 @@ def _is_real(manager: object) -> bool:
 
 
 def _fields(task: Any) -> dict[str, Any]:
+    """Return the fields of a model, or those of a mock that the response needs."""
+    if isinstance(task, BaseModel):
+        return task.model_dump(mode="json")
     return {key: getattr(task, key) for key in _KEYS}

@@ -100,7 +100,7 @@ def sequence(servers: KilledServers, folder: Path, version: str) -> Iterator[str
 
 @pytest.mark.docker
 @pytest.mark.timeout(1500)
-@pytest.mark.parametrize("kills", [3, pytest.param(30, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [2, pytest.param(30, marks=pytest.mark.slow)])
 def test_a_killed_server_loses_nothing_that_it_has_confirmed(tmp_path: Path, kills: int) -> None:
     home = tmp_path / ".localrun"
     with remove_new_images(home) as images, ExitStack() as stack:

@@ -1,9 +1,10 @@
 from unittest.mock import MagicMock, patch
 
 import pytest
+from fastapi.testclient import TestClient
 
 from modules.task.handler import task_manager as global_manager
-from modules.task.models import TaskRequest, TaskRequestFromRay
+from modules.task.models import TaskRequest, TaskRequestFromRay, TaskResponse
 
 BODY = {"task": {"type": "observe"}, "assigned_by": "ray"}
 BROKEN = Exception("Database error")
@@ -70,6 +71,23 @@ def test_get(client, mock_manager):
     data = client.get("/task/t1").json()
     assert (data["status"], data["task"]) == ("success", task.model_dump())
     mock_manager.get_task.assert_called_once_with("t1")
+
+
+def test_get_of_a_mock_with_everything(client, mock_manager):
+    ended = TaskResponse(task_id="t1", status="error", error_message="no", **BODY)
+    mock_manager.get_task.return_value = ended
+    assert client.get("/task/t1").json()["task"] == ended.model_dump(mode="json")
+    fields = {"task_id": "t2", "timestamp": "2025-07-26T21:00:00+00:00", **BODY}
+    mock_manager.get_task.return_value = MagicMock(**fields)
+    assert client.get("/task/t2").json()["task"] == fields
+
+
+def test_the_application_starts_and_stops(routed_manager):
+    from main import app
+
+    with TestClient(app) as client:
+        task_id = client.post("/task", json=BODY).json()["task_id"]
+        assert client.get(f"/task/{task_id}").status_code == 200
 
 
 @pytest.mark.parametrize("spec", [None, type(global_manager)])
