@@ -252,9 +252,6 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Start with the files that use an engine: they take longest, and the others fill the gaps."""
-    unstable = [item.nodeid for item in items if " at 0x" in item.nodeid]
-    if unstable:  # the processes of a parallel session must collect the same tests
-        raise pytest.UsageError(f"ids of tests contain an address of memory: {', '.join(unstable)}")
     slow = {item.path for item in items if item.get_closest_marker("docker")}
     items.sort(key=lambda item: item.path not in slow)
 
