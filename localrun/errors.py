@@ -7,13 +7,19 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 MOST_PROBLEMS = 200  # that one error lists
+MOST_ALIKE = 5  # problems of one kind
+_INDEX = re.compile(r"(?<=[/.\[])\d+(?=$|[/.\]])")  # of an item of an array: xs/3, xs.3, xs[3]
+_VALUE = re.compile(r"'[^']*'|\"[^\"]*\"|-?\d[\d.,]*")
 _NO_MEMORY = re.compile(r"cannot allocate memory|failed to map segment", re.IGNORECASE)
+
+T = TypeVar("T")
 
 
 class Fault(StrEnum):
@@ -106,16 +112,51 @@ class Problem:
         fields = {name: getattr(self, name) for name in self.__slots__ if name != "source"}
         return {name: value for name, value in fields.items() if value}
 
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> Problem:
+        """Return the problem of a dict that `as_dict` has returned."""
+        return cls(**{"path": "", **fields})
+
+    @property
+    def kind(self) -> tuple[str, str, str]:
+        """What it has in common with problems of other items of an array, and of other values."""
+        return self.file, _INDEX.sub("#", self.path), _VALUE.sub("#", self.message)
+
+
+def fold_alike(items: Iterable[T], kind: Callable[[T], Hashable]) -> Iterator[T | str]:
+    """Yield the first `MOST_ALIKE` items of each kind; after the last of them, how many more there are."""
+    found = list(items)
+    kinds = [kind(item) for item in found]
+    counts, seen = Counter(kinds), Counter[Hashable]()
+    for item, its_kind in zip(found, kinds, strict=True):
+        seen[its_kind] += 1
+        if seen[its_kind] <= MOST_ALIKE:
+            yield item
+        if seen[its_kind] == MOST_ALIKE < counts[its_kind]:
+            yield f"and {counts[its_kind] - MOST_ALIKE:,} more like this"
+
+
+def in_outputs(paths: Sequence[str]) -> str:
+    """Return e.g. ` in 1 output` for paths of items, which are not outputs; empty if each is an output."""
+    names = {re.split(r"[./\[]", path, maxsplit=2)[1] for path in paths if path.startswith("outputs.")}
+    if not names or len(names) == len(paths):
+        return ""
+    return f" in {len(names)} output" + ("" if len(names) == 1 else "s")
+
 
 def fold(problems: Sequence[Problem], noun: str = "problem") -> tuple[Problem, ...]:
-    """Return the first `MOST_PROBLEMS` problems, and one that counts the others.
+    """Return at most `MOST_ALIKE` problems of a kind and `MOST_PROBLEMS` in all, and how many more there are.
 
     A hostile file has as many problems as it has values.
     """
-    more = len(problems) - MOST_PROBLEMS
-    if more <= 1:
-        return tuple(problems)
-    return (*problems[:MOST_PROBLEMS], Problem("", f"{more} more {noun}s are not listed"))
+    folded = [
+        one if isinstance(one, Problem) else Problem("", one)
+        for one in fold_alike(problems, lambda problem: problem.kind)
+    ]
+    if len(folded) <= MOST_PROBLEMS + 1:
+        return tuple(folded)
+    more = len(folded) - MOST_PROBLEMS
+    return (*folded[:MOST_PROBLEMS], Problem("", f"{more} more {noun}s are not listed"))
 
 
 class LocalrunError(Exception):

@@ -17,7 +17,7 @@ class TaskFailed(LocalrunError):
             record.message or f"task {record.short_id} ended {record.state}",
             remedy=record.remedy,
             cause=Cause[record.cause] if record.cause else None,
-            problems=[Problem(**problem) for problem in record.problems],
+            problems=[Problem.from_dict(problem) for problem in record.problems],
             id=record.id,
             exit_code=record.exit_code,
         )

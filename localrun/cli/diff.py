@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +15,7 @@ from localrun.cli.context import CliContext, pass_context
 from localrun.cli.exit_codes import ExitCode
 from localrun.console.display.sanitize import escape_control_chars
 from localrun.console.streams import print_err, print_json, print_out
+from localrun.errors import fold_alike
 from localrun.units import format_duration
 
 if TYPE_CHECKING:
@@ -75,6 +78,13 @@ def _print(sides: Sequence[ComparedTask], found: Sequence[Change]) -> None:
     _print_times(first, second)
 
 
+def _kind(change: Change) -> tuple[str, str]:
+    """Return what a change has in common with those of other items of an array, or files of a folder."""
+    folder, slash, name = change.path.rpartition("/")
+    path = f"{folder}/*{os.path.splitext(name)[1]}" if slash else change.path  # noqa: PTH122 - only a name
+    return re.sub(r"\d+", "#", path), re.sub(r"\d+", "#", change.note)
+
+
 def _print_sections(found: Sequence[Change]) -> None:
     from localrun.values.compare import SECTIONS
 
@@ -82,8 +92,11 @@ def _print_sections(found: Sequence[Change]) -> None:
         inner = [change for change in found if change.section == section]
         if inner:
             print_out(f"{section}:")
-            for change in inner:
-                _print_change(change)
+            for change in fold_alike(inner, _kind):
+                if isinstance(change, str):
+                    print_out(f"  {change}")
+                else:
+                    _print_change(change)
 
 
 def print_difference(before: TaskRecord, after: TaskRecord) -> None:

@@ -106,7 +106,7 @@ def _cause_rows(record: TaskRecord) -> Iterator[tuple[str, str]]:
         yield "cause", record.cause
         yield "message", record.message
     for problem in record.problems:
-        yield "", f"- {Problem(**problem)}".replace("\n", "\n  ")
+        yield "", f"- {Problem.from_dict(problem)}".replace("\n", "\n  ")
     if record.remedy:
         yield "hint", record.remedy
     for warning in record.warnings:

@@ -23,7 +23,7 @@ def report_error(error: LocalrunError, environ: Mapping[str, str]) -> None:
 
 def report_task(record: TaskRecord, environ: Mapping[str, str]) -> None:
     head = str(record.state) if record.cause in (None, record.state) else f"{record.state} ({record.cause})"
-    problems = [Problem(**problem) for problem in record.problems]
+    problems = [Problem.from_dict(problem) for problem in record.problems]
     ran = any(step.name == "task" for step in record.steps)
     more = f"localrun {'logs' if ran else 'status'} {record.short_id}" if record.cause != "KILLED" else ""
     if record.replication is not None and more:  # each replica has its own log

@@ -178,7 +178,7 @@ def _all_failed(replication: Replication, records: Mapping[int, TaskRecord]) -> 
         f"all {count} replicas failed; replica {chosen}: {first.message}{also}",
         remedy=first.remedy,
         cause=Cause[first.cause] if first.cause else Cause.INTERNAL,
-        problems=[Problem(**problem) for problem in first.problems],
+        problems=[Problem.from_dict(problem) for problem in first.problems],
     )
     return ConsensusResult(replication, chosen, f"all {count} replicas failed", error)
 

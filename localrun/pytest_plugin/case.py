@@ -9,7 +9,7 @@ from typing import Any
 
 from localrun import values
 from localrun.console.display.sanitize import escape_lines
-from localrun.errors import LocalrunError, Problem, UsageError
+from localrun.errors import LocalrunError, Problem, UsageError, fold_alike, in_outputs
 from localrun.pytest_plugin import snapshots
 from localrun.pytest_plugin.case_discovery import EXPECTED, FAILURE, FOLDER, INPUTS, TOLERANCES
 from localrun.pytest_plugin.expected_failure import ExpectedFailure
@@ -133,8 +133,11 @@ class Case:
 
     def _describe(self, differences: list[Difference], path: Path) -> str:
         count = "1 value differs" if len(differences) == 1 else f"{len(differences)} values differ"
-        lines = [f"{count} from {path}"]
-        for difference in differences:
+        lines = [f"{count}{in_outputs([one.path for one in differences])} from {path}"]
+        for difference in fold_alike(differences, lambda one: Problem(one.path, "").kind):
+            if isinstance(difference, str):
+                lines.append(f"  {difference}")
+                continue
             lines.append(_indented(difference))
             lines += [f"      image: {path}" for path in self._save_images(difference)]
         lines.append("hint: if the new values are correct, run `pytest --localrun-update`")

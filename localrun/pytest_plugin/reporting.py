@@ -91,7 +91,7 @@ def _facts(record: TaskRecord, workspace: Workspace) -> Iterator[str]:
 
     yield summary(record, workspace)
     for problem in record.problems:
-        yield f"problem {Problem(**problem)}"
+        yield f"problem {Problem.from_dict(problem)}"
     for warning in record.warnings:
         yield f"warning {warning}"
     for line in output_lines(record.outputs, [workspace.outputs]):

@@ -8,7 +8,7 @@ from typing import Any
 
 from localrun.copying import DiskLimit
 from localrun.engines.base import Engine, EngineImage, Exit, Handle
-from localrun.errors import Cause, OutputsError, Problem
+from localrun.errors import Cause, OutputsError, Problem, in_outputs
 from localrun.runner.diagnosis import STOPPED, Diagnosis, Evidence
 from localrun.runner.monitor import Observation
 from localrun.task.active import ActiveTask
@@ -108,8 +108,9 @@ def outcome_of(exit_: Exit, found: Diagnosis, collected: CollectedOutputs) -> Ou
 def _outputs_error(collected: CollectedOutputs) -> OutputsError:
     if collected.cause is not None:
         return OutputsError(collected.message, cause=collected.cause, problems=collected.problems)
+    found = format_count(len(collected.problems), "problem")
     return OutputsError(
-        f"invalid outputs ({format_count(len(collected.problems), 'problem')})",
+        f"invalid outputs ({found}{in_outputs([problem.path for problem in collected.problems])})",
         remedy="fix the problems listed; name each file exactly like its output, without an extension",
         problems=collected.problems,
     )

@@ -90,3 +90,24 @@ def test_a_task_that_is_not_there_is_a_wrong_call(localrun: Command) -> None:
     localrun.run()
     assert localrun("diff", "last", "nope").code == 2
     assert localrun("diff", "last").code == 2
+
+
+def test_repeated_differences_are_folded_except_in_json(localrun: Command) -> None:
+    def write(text: str) -> None:
+        def program(container: FakeContainer) -> int:
+            container.path("/outputs/tiles").mkdir()
+            for number in range(20):
+                container.path(f"/outputs/tiles/{number}.txt").write_text(text)
+            return add(container)
+
+        localrun.program = program
+
+    write("a")
+    localrun.run()
+    first = newest(localrun)["id"]
+    write("b")
+    localrun("rerun", "last")
+    lines = localrun("diff", first, "last").out.splitlines()
+    assert sum("tiles/" in line for line in lines) == 5
+    assert "  and 15 more like this" in lines
+    assert len(localrun("diff", first, "last", "--json").json["differences"]) == 20

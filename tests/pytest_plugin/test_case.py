@@ -191,6 +191,17 @@ def test_every_difference_is_reported_and_an_image_of_it_is_saved(cases: Cases) 
     assert sorted(path.name for path in kept.iterdir()) == ["mask.png", "place.svg"]
 
 
+def test_differences_of_many_items_are_folded_and_not_counted_as_outputs(cases: Cases) -> None:
+    cases.give(words=["a\n"] * 20)
+    folder = cases.add("many", expected={"sum": 7, "words": ["@b.txt"] * 20})
+    (folder / "b.txt").write_text("b\n")
+    result = cases.run()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["E *Mismatch: 20 values differ in 1 output from */expected.json", "E *and 15 more like this"]
+    )
+
+
 def test_tolerances_are_those_of_the_case_and_of_the_folders_above(cases: Cases) -> None:
     cases.add("deep/near", expected={"sum": 8, "mean": 3.4}, tolerances={"sum": 1})
     cases.add("far", expected={"sum": 8, "mean": 3.4})

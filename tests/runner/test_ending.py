@@ -7,7 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from localrun.engines.base import Exit
-from localrun.runner.ending import limit_times
+from localrun.errors import Problem
+from localrun.runner.diagnosis import Diagnosis
+from localrun.runner.ending import limit_times, outcome_of
+from localrun.values import CollectedOutputs
 
 
 @pytest.mark.parametrize("offset", [0.0, 0.4, -0.4, 3600.0, -3600.0])
@@ -41,3 +44,13 @@ def test_a_program_starts_after_its_request_and_ends_after_its_start_and_before_
 
 def test_a_container_without_times_changes_none() -> None:
     assert limit_times(Exit(137), 0.0, requested=1.0, running=2.0, now=3.0) == {}
+
+
+def test_invalid_items_are_counted_as_problems_of_one_output_and_listed_five_times() -> None:
+    problems = tuple(Problem(f"outputs.xs.{at}", f"invalid integer '{at}.5'") for at in range(3000))
+    ended = outcome_of(Exit(0), Diagnosis(None), CollectedOutputs({}, problems))
+    assert ended.changes["message"] == "invalid outputs (3000 problems in 1 output)"
+    assert [one["message"] for one in ended.changes["problems"]][4:] == [
+        "invalid integer '4.5'",
+        "and 2,995 more like this",
+    ]

@@ -69,7 +69,7 @@ def of_record(record: TaskRecord) -> dict[str, Any]:
         "cause": record.cause,
         "message": record.message.partition("\n")[0] if is_build else record.message,
         "remedy": record.remedy,
-        "problems": [str(Problem(**problem)) for problem in record.problems],
+        "problems": [str(Problem.from_dict(problem)) for problem in record.problems],
     }
 
 
