@@ -137,9 +137,9 @@ def fold_alike(items: Iterable[T], kind: Callable[[T], Hashable]) -> Iterator[T 
 
 
 def in_outputs(paths: Sequence[str]) -> str:
-    """Return e.g. ` in 1 output` for paths of items, which are not outputs; empty if each is an output."""
+    """Return e.g. ` in 1 output` for many items of outputs, which are not outputs themselves; else empty."""
     names = {re.split(r"[./\[]", path, maxsplit=2)[1] for path in paths if path.startswith("outputs.")}
-    if not names or len(names) == len(paths):
+    if not names or len(names) == len(paths) or len(paths) <= MOST_ALIKE:
         return ""
     return f" in {len(names)} output" + ("" if len(names) == 1 else "s")
 

@@ -73,6 +73,8 @@ def test_problems_of_different_names_are_all_listed() -> None:
 
 
 def test_items_are_not_counted_as_outputs() -> None:
-    assert in_outputs(["outputs.xs/0", "outputs.xs/1", "outputs.mean"]) == " in 2 outputs"
-    assert in_outputs(["outputs.xs[0]", "outputs.xs[1]"]) == " in 1 output"
+    items = [f"outputs.xs/{at}" for at in range(6)]
+    assert in_outputs([*items, "outputs.mean"]) == " in 2 outputs"
+    assert in_outputs([f"outputs.xs[{at}]" for at in range(6)]) == " in 1 output"
+    assert in_outputs(items[:5]) == in_outputs([f"outputs.x{at}" for at in range(9)]) == ""
     assert in_outputs(["outputs.xs", "outputs.mean"]) == in_outputs(["failure.cause"]) == in_outputs([]) == ""

@@ -104,7 +104,7 @@ def test_problems_of_a_hostile_list_are_bounded(tmp_path: Path) -> None:
     entries = [{"Config": f"c{n}", "Layers": [f"{n}-{m}" for m in range(100)]} for n in range(250)]
     contents = contents_of(tmp_path / "image.tar", {"manifest.json": json.dumps(entries).encode()})
     assert len(list_images(contents).problems) == PROBLEM_LIMIT
-    with pytest.raises(ImageError, match="more problems are not listed") as caught:
+    with pytest.raises(ImageError, match="more like this") as caught:
         inspect(FileSpan(tmp_path / "image.tar", 0, (tmp_path / "image.tar").stat().st_size), "image.tar")
     assert len(str(caught.value)) < 200_000
 
