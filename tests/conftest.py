@@ -97,12 +97,16 @@ def busybox(docker_engine: DockerEngine) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def buildx_config() -> Path:
-    """A configuration folder of docker with the buildx plugin (`.ci/buildx build/docker`)."""
+def buildx_config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A writable configuration folder of docker with the buildx plugin (`.ci/buildx build/docker`)."""
     folders = (ROOT / "build" / "docker", Path(os.environ.get("DOCKER_CONFIG") or "~/.docker").expanduser())
     for folder in folders:
         if Clients("buildkit", folder).plugin():
-            return folder
+            if os.access(folder, os.W_OK):
+                return folder
+            own = tmp_path_factory.mktemp("docker")
+            (own / "cli-plugins").symlink_to(folder / "cli-plugins")
+            return own
     skip_or_fail("docker's buildx plugin is missing; run `.ci/buildx build/docker`")
     raise AssertionError
 
