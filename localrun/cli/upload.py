@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +78,8 @@ def command(
         print_json(fields | {"report": report.as_dict()})
     elif not quiet or not answer.is_ok:
         print_out(escape_lines("\n".join(_lines(step, task, client.url))))
+        if answer.status == HTTPStatus.CONFLICT:
+            print_err("  hint: increase the version, or delete the task and its runs first: --replace")
     return ExitCode.FINISHED if answer.is_ok else ExitCode.BUNDLE_OR_VALUES
 
 

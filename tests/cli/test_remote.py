@@ -53,6 +53,7 @@ def test_a_duplicate_is_refused_and_can_be_replaced(localrun: Command, bundle: P
         refused = localrun("upload", bundle, "--url", stub.url)
         assert refused.code == 3
         assert "409 APPE-internal-task-exists: Task already exists." in refused.out
+        assert "--replace" in refused.err
         assert localrun("upload", bundle, "--url", stub.url, "--replace").code == 0
         assert stub.tasks != first
 
