@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
 import zipfile
 from collections.abc import Collection, Iterator, Mapping
@@ -220,9 +219,7 @@ def _zipped(provision: InputRequest) -> Iterator[Path]:
     prefix = provision.name if provision.index is None else f"{provision.name}/{provision.index}"
     with tempfile.TemporaryDirectory(prefix="localrun-") as folder:
         path = Path(folder) / "slide.zip"
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED, strict_timestamps=False) as archive:
             for entry in provision.folder:
-                name = entry.target.removeprefix(f"{prefix}/")
-                with entry.source.open("rb") as source, archive.open(name, "w", force_zip64=True) as target:
-                    shutil.copyfileobj(source, target)
+                archive.write(entry.source, entry.target.removeprefix(f"{prefix}/"))
         yield path
