@@ -8,24 +8,25 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 from localrun import fs, values
 from localrun.descriptor import Descriptor
-from localrun.descriptor.types import Array
+from localrun.descriptor.types import Array, DataType, File, Image
 from localrun.errors import OutputsError, Problem
 from localrun.server.appengine.errors import (
-    BATCH,
-    VALUE,
     AppEngineError,
-    batch,
-    error_object,
+    batch_error,
     invalid_state,
-    parameter,
     server_error,
+    value_error,
 )
+from localrun.server.appengine.parameter_values import ValueReader
+from localrun.server.appengine.provisioning.contents import broken_rule
+from localrun.server.appengine.provisioning.invalid_value import InvalidValue
 from localrun.server.appengine.runs import AppEngineRun
 from localrun.server.appengine.service import AppEngine
 from localrun.task.active import ActiveTask
@@ -34,6 +35,7 @@ from localrun.task.states import TaskState
 from localrun.values import CollectedOutputs
 from localrun.values.image_headers.bounded_reader import CorruptFile
 from localrun.values.image_headers.zips import open_zip, unpack_zip
+from localrun.values.untrusted import UnsafePath, UntrustedDir
 
 _STARTED = (TaskState.PROVISIONED, TaskState.QUEUING, TaskState.QUEUED, TaskState.PENDING, TaskState.RUNNING)
 _MODES = 0o644, 0o755
@@ -50,9 +52,10 @@ def finish(service: AppEngine, run: AppEngineRun) -> None:
         if not (folder / name).exists() and not output.optional:
             raise server_error(f"Failed to read file {name}")
     found = _collect(task, descriptor, folder)
+    refusal = _invalid(descriptor, UntrustedDir(folder, task.record.run_plan.output_folder), found.problems)
     _end(service, task, lambda: _outcome(found))
     if found.problems:
-        raise _invalid(found.problems)
+        raise refusal
 
 
 def receive_outputs(
@@ -79,7 +82,7 @@ def receive_outputs(
     found = _collect(task, descriptor, unpacked)
     if found.problems:
         _end(service, task, lambda: _discard(task, found))
-        raise _invalid(found.problems)
+        raise _invalid(descriptor, UntrustedDir(unpacked, "/"), found.problems)
     _end(service, task, lambda: _replace(task, descriptor, unpacked))
 
 
@@ -167,8 +170,32 @@ def _structure_error(
     return None
 
 
-def _invalid(problems: Sequence[Problem]) -> AppEngineError:
-    found = (
-        error_object(VALUE, problem.message, parameter(problem.path.split(".")[1])) for problem in problems
-    )
-    return AppEngineError(400, BATCH, "Error(s) occurred during a handling of a batch request.", batch(found))
+def _invalid(descriptor: Descriptor, folder: UntrustedDir, problems: Sequence[Problem]) -> AppEngineError:
+    """Return the error for invalid outputs: the rule of App Engine that each breaks, or what is wrong."""
+    found: dict[str, list[AppEngineError]] = {}
+    for problem in problems:
+        name, *item = problem.path.split(".")[1:]
+        message = f"{'/'.join((name, *item))}: {problem.message}" if item else problem.message
+        found.setdefault(name, []).append(value_error(name, message))
+    with folder as tree:
+        for name in found:
+            broken = _broken_rule(descriptor.outputs[name].type, tree, name)
+            if broken is not None:
+                found[name] = [broken.error(name)]
+    return batch_error(error for errors in found.values() for error in errors)
+
+
+def _broken_rule(kind: DataType, tree: UntrustedDir, name: str) -> InvalidValue | None:
+    """Return App Engine's refusal of a value that localrun can read and that is not a file, or None."""
+    items = kind.subtype if isinstance(kind, Array) else kind
+    if isinstance(items, (Array, File, Image)):
+        return None
+    with suppress(UnsafePath, OSError):
+        read = ValueReader(tree, "", is_input=False).read(kind, name)
+        value = read["value"] if read else None
+        if isinstance(kind, Array):
+            value = value or []
+            if any("value" not in item for item in value):
+                return None
+        return None if value is None else broken_rule(kind, value)
+    return None

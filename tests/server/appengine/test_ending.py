@@ -11,14 +11,19 @@ from typing import Any
 import pytest
 
 from localrun.engines.fake import FakeContainer
-from tests.server.appengine.run_support import BUNDLE, SERVER, STATE, UNKNOWN, VALUE, descriptor
+from tests.server.appengine.run_support import BUNDLE, GT, SERVER, STATE, UNKNOWN, VALUE, descriptor
 from tests.server.appengine.test_provisions import check
 from tests.support.app_engine_client import AppEngineEnvironment, assert_deviates, serve_app_engine
 
 EMPTY = {"type": "empty"}
-OUTPUTS = {"number": {"id": "integer", "gt": 3}, "items": {"id": "array", "subtype": "integer"}}
+OUTPUTS = {
+    "number": {"id": "integer", "gt": 3},
+    "items": {"id": "array", "subtype": {"id": "integer", "lt": 9}, "max_size": 2},
+}
 MISSING = "APPE-internal-task-run-missing-outputs"
 UNKNOWN_OUTPUT = "APPE-internal-task-run-unknown-output"
+DIMENSIONS, SIZES = "APPE-internal-invalid-dimensions", "invalid collection dimensions"
+LT = "value must be less than defined constraint"
 ACTIVE = ("PENDING", "RUNNING")
 GOOD = {"number": "5", "items/array.yml": "size: 1", "items/0": "7"}
 
@@ -111,13 +116,35 @@ class TestFinished:
         assert state(env, run_id) in ACTIVE
         assert_deviates(env.get(f"task-runs/{run_id}"), "states")
 
-    def test_an_invalid_output_fails_the_run(self, env: AppEngineEnvironment, tasks: Tasks) -> None:
-        run_id = start(env, tasks, "number=3 items/array.yml=size:_0")
+    @pytest.mark.parametrize(
+        ("files", "name", "code", "message"),
+        [
+            ("number=3 items/array.yml=size:_0", "number", VALUE, GT),
+            ("number=x items/array.yml=size:_0", "number", VALUE, "invalid integer 'x'"),
+            ("number=5 items/array.yml=size:_1 items/0=9", "items", VALUE, LT),
+            (
+                "number=5 items/array.yml=size:_2 items/0=1 items/1=x",
+                "items",
+                VALUE,
+                "items/1: invalid integer 'x'",
+            ),
+            (
+                "number=5 items/array.yml=size:_3 items/0=1 items/1=1 items/2=1",
+                "items",
+                DIMENSIONS,
+                SIZES,
+            ),
+        ],
+    )
+    def test_an_invalid_output_fails_the_run_with_the_rule_of_app_engine(
+        self, env: AppEngineEnvironment, tasks: Tasks, files: str, name: str, code: str, message: str
+    ) -> None:
+        run_id = start(env, tasks, files)
         body = finish(env, run_id).json()
         assert body["errorCode"] == "APPE-internal-batch-request-error"
         (error,) = body["details"]["errors"]
-        assert error["errorCode"] == VALUE
-        assert error["details"] == {"type": "parameter", "parameterName": "number"}
+        assert (error["errorCode"], error["message"]) == (code, message)
+        assert error["details"] == {"type": "parameter", "parameterName": name}
         assert state(env, run_id) == "FAILED"
 
 

@@ -70,6 +70,17 @@ def content_of(kind: DataType, value: Any, find_file: FindFile, *, optional: boo
     return _text(value).encode(errors="replace")
 
 
+def broken_rule(kind: DataType, value: Any) -> InvalidValue | None:
+    """Return the rule that a value, as the API shows it, breaks; None for a value of the wrong type."""
+    try:
+        content_of(kind, value, Path)
+    except Unexpected:
+        return None
+    except InvalidValue as error:
+        return error
+    return None
+
+
 def check_file(kind: DataType, path: Path) -> bool:
     """Check the file of an input; return whether it is a zipped slide, which is unpacked.
 
