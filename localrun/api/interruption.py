@@ -43,7 +43,7 @@ def _print_notes(kind: type[BaseException], error: BaseException, traceback: Tra
         _previous(kind, error, traceback)
         return
     start = "\n" if sys.stderr.isatty() else ""  # after the ^C of the terminal
-    sys.stderr.write(start + "\n".join([*notes, ""]))
+    sys.stderr.write(f"{start}{kind.__name__}: {' '.join(notes)}\n")  # the last line of a traceback
 
 
 def command(home: os.PathLike[str], *words: str) -> str:

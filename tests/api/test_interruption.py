@@ -45,7 +45,7 @@ def interrupted(wait: str, folder: Path) -> str:
 def test_a_script_ends_with_one_line_that_says_how_to_resume(tmp_path: Path) -> None:
     line = interrupted("task.wait()", tmp_path)
     assert line.count("\n") == 1
-    assert line.startswith("stopped waiting; task ")
+    assert line.startswith("KeyboardInterrupt: stopped waiting; task ")
     assert f" continues; wait again: `localrun --home {tmp_path}/.localrun wait " in line
 
 
