@@ -185,7 +185,9 @@ class _Log:
                 after = lower.find(b"\n", at) + 1 or end
                 number += lower.count(b"\n", counted, first)
                 counted = position = after
-                if stream in (None, self._stream(offset + first, data[first:after])):
+                if stream not in (None, self._stream(offset + first, data[first:after])):
+                    position = max(after, self._next_of(stream, offset + after) - offset)
+                else:
                     found.append(self._match(offset, number, data[first:after], first, at - first))
                 number += lower.endswith(b"\n", first, after)
                 if len(found) >= limit:
@@ -193,6 +195,15 @@ class _Log:
             number += lower.count(b"\n", counted)
             offset += end
         return found, offset
+
+    def _next_of(self, stream: str | None, offset: int) -> int:
+        """Return where output of a stream may start, at an offset or after it."""
+        offsets, names = self._changes
+        at = bisect_right(offsets, offset) - 1
+        if stream not in ("stdout", "stderr") or names[at] == stream:
+            return offset
+        following = (start for start, name in zip(offsets[at:], names[at:], strict=True) if name == stream)
+        return next(following, self.index.size)
 
     def _match(self, offset: int, number: int, line: bytes, first: int, column: int) -> Fields:
         entry = self._entry(offset + first, number, line)

@@ -84,6 +84,29 @@ def test_a_search_finds_every_line_with_the_text_once(
     assert found == expected
 
 
+@given(
+    parts=st.lists(
+        st.tuples(st.text("ab\n", max_size=20), st.sampled_from(["stdout", "stderr"])), max_size=20
+    ),
+    needle=st.text("ab", max_size=2),
+    stream=st.sampled_from(["stdout", "stderr"]),
+)
+def test_a_search_in_one_stream_finds_every_line_of_it(
+    tmp_path_factory: pytest.TempPathFactory, parts: list[tuple[str, Any]], needle: str, stream: str
+) -> None:
+    path = tmp_path_factory.mktemp("log") / "task.log"
+    log = TaskLog(path, 10_000)
+    for text, name in parts:
+        log.write(text.encode(), name)
+    log.close()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pages, "STEP", 32)
+        lines = all_pages(path, 100)
+        found = LogPages().find(path, needle, 0, 1000, stream)["matches"]
+    expected = [one["line"] for one in lines if one["stream"] == stream and needle in one["text"]]
+    assert [match["line"] for match in found] == expected
+
+
 def test_the_lines_have_their_stream_and_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([10.0, 10.5, 20.0, 30.0, 40.0])
     monkeypatch.setattr("localrun.task.log.time.time", lambda: next(clock))
