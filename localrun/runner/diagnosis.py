@@ -34,6 +34,7 @@ _INIT_FAILED = re.compile(
 )
 _NO_SPACE = re.compile(r"(?im)^.*(no space left on device|errno 28|disk quota exceeded).*$")
 TAIL_LINES = 10
+LOG_FOLLOWS = "; the end of its log:"
 # exit codes with a meaning to shells
 _CODES = {
     126: " (a program that it called is not executable)",
@@ -153,7 +154,12 @@ def format_log_tail(log: str) -> str:
     lines = [line.rstrip() for line in log.splitlines() if line.strip()][-TAIL_LINES:]
     if not lines:
         return "; its log is empty"
-    return "; the end of its log:" + "".join(f"\n    {line}" for line in lines)
+    return LOG_FOLLOWS + "".join(f"\n    {line}" for line in lines)
+
+
+def first_line(message: str) -> str:
+    """Return the first line of a message, without the announcement of the log that follows."""
+    return message.partition("\n")[0].removesuffix(LOG_FOLLOWS)
 
 
 def _stopped_by_localrun(evidence: Evidence) -> Diagnosis | None:

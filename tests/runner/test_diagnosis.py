@@ -9,7 +9,14 @@ import pytest
 from localrun.engines.base import ContainerSpec, EngineImage, Exit, Handle
 from localrun.engines.fake import FakeEngine
 from localrun.errors import Cause, ContainerFileMissing, EngineError, Problem
-from localrun.runner.diagnosis import Evidence, diagnose, find_program_error, signal_name
+from localrun.runner.diagnosis import (
+    Evidence,
+    diagnose,
+    find_program_error,
+    first_line,
+    format_log_tail,
+    signal_name,
+)
 from tests.support.descriptors import make
 from tests.support.images import tar_of
 
@@ -300,3 +307,10 @@ def test_a_program_of_another_machine_is_recognised_by_podmans_init() -> None:
     )
     assert found.cause is Cause.IMAGE_PLATFORM
     assert "built for arm64" in found.message
+
+
+def test_the_first_line_of_a_message_does_not_announce_the_log_that_follows() -> None:
+    message = "the task failed with exit code 3" + format_log_tail("one\ntwo\n")
+    assert first_line(message) == "the task failed with exit code 3"
+    assert first_line("killed\nby a client") == "killed"
+    assert first_line("") == ""

@@ -8,6 +8,7 @@ from typing import Any
 
 from localrun.console.usage import format_resources
 from localrun.errors import Cause
+from localrun.runner.diagnosis import first_line
 from localrun.task.events import Event
 from localrun.task.record import TaskRecord
 from localrun.task.states import StepName, TaskState
@@ -169,5 +170,6 @@ def _end_row(record: TaskRecord, event: Event) -> EventRow:
         return _row("Killed", "runner", message, at)
     cause = Cause.__members__.get(record.cause or "")
     reason = REASONS.get(cause, "Failed") if cause else "Failed"
-    first = message.splitlines()[0] if message else "it failed"
-    return _row(reason, "runner", f"{record.cause}: {first}", at, is_warning=True)
+    return _row(
+        reason, "runner", f"{record.cause}: {first_line(message) or 'it failed'}", at, is_warning=True
+    )

@@ -11,6 +11,7 @@ from localrun.console.results import value_text
 from localrun.descriptor import Descriptor
 from localrun.descriptor.types import Array, Image
 from localrun.errors import DescriptorError
+from localrun.runner.diagnosis import first_line
 from localrun.runner.usage import UsageSample, last_sample
 from localrun.task import metadata
 from localrun.task.record import TaskRecord
@@ -38,7 +39,7 @@ def task_row(record: TaskRecord) -> Row:
         "final": record.state.is_final,
         "step": record.step,
         "cause": record.cause,
-        "message": shown_message(record).partition("\n")[0],
+        "message": first_line(shown_message(record)),
         "assigned_by": record.assigned_by,
         "created": record.created,
         "started": program_start(record),
