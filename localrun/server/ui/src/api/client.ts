@@ -11,6 +11,11 @@ export class ApiError extends Error {
   ) {
     super(message);
   }
+
+  /** What was thrown, as an error of this class. */
+  static of(problem: unknown): ApiError {
+    return problem instanceof ApiError ? problem : new ApiError(0, problem instanceof Error ? problem.message : String(problem));
+  }
 }
 
 type UnauthorizedListener = () => void;

@@ -24,8 +24,7 @@ export function useGet<T>(path: string | null): Loaded<T> {
       (data) => setState({ path, data, error: null }),
       (error: unknown) => {
         if (abort.signal.aborted) return;
-        const known = error instanceof ApiError ? error : new ApiError(0, String(error));
-        setState((old) => ({ path, data: old.path === path ? old.data : null, error: known }));
+        setState((old) => ({ path, data: old.path === path ? old.data : null, error: ApiError.of(error) }));
       },
     );
     return () => abort.abort();

@@ -1,5 +1,5 @@
 import { useEffect, useState } from "preact/hooks";
-import { download, request } from "../api/client";
+import { ApiError, download, request } from "../api/client";
 import type { FileLink, Parameter } from "../api/types";
 import { Skeleton } from "../components/notice";
 import { bytes } from "../model/format";
@@ -37,7 +37,7 @@ function FileText({ file }: { file: FileLink }) {
   useEffect(() => {
     const abort = new AbortController();
     read(file, abort.signal).then(setFound, (error: unknown) => {
-      if (!abort.signal.aborted) setFound({ kind: "error", message: error instanceof Error ? error.message : String(error) });
+      if (!abort.signal.aborted) setFound({ kind: "error", message: ApiError.of(error).message });
     });
     return () => abort.abort();
   }, [file.url]);

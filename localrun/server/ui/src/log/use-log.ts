@@ -46,7 +46,7 @@ export function useLog(id: string, firstLine: number | null, isActive: boolean):
       })
       .catch((problem: unknown) => {
         setReady(true);
-        setError(problem instanceof ApiError ? problem : new ApiError(0, String(problem)));
+        setError(ApiError.of(problem));
       });
     const follow = (): (() => void) => {
       let ended = false;

@@ -1,6 +1,6 @@
 import type View from "ol/View";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { send } from "../api/client";
+import { ApiError, send } from "../api/client";
 import { useGet } from "../api/hooks";
 import type { Compared } from "../files/compare-files";
 import { Skeleton } from "../components/notice";
@@ -65,7 +65,7 @@ function Difference({ first, second }: Compared) {
         const part = (found.changed / (a.width * a.height)) * 100;
         setText(found.changed === 0 ? "no pixel differs" : `${part < 0.01 ? "less than 0.01" : part.toFixed(2)} % of the pixels, by up to ${found.most}`);
       },
-      (error: unknown) => !abort.signal.aborted && setText(error instanceof Error ? error.message : String(error)),
+      (error: unknown) => !abort.signal.aborted && setText(ApiError.of(error).message),
     );
     return () => abort.abort();
   }, []);

@@ -7,7 +7,7 @@ import VectorLayer from "ol/layer/Vector";
 import Static from "ol/source/ImageStatic";
 import VectorSource from "ol/source/Vector";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { get } from "../api/client";
+import { ApiError, get } from "../api/client";
 import type { FileChoice } from "../form/model";
 import { COLOURS, extentOf, featuresOf, fit, makeMap, styleOf, tileLayer, viewOf } from "./image-map";
 import { FIRST, type ImageDescription, type Shape } from "./types";
@@ -70,7 +70,7 @@ export default function Drawing({ image, text, onChange }: Props) {
         source.current.addFeatures(featuresOf(shapesOf(text)));
         setReady(true);
       },
-      (error: unknown) => setProblem(error instanceof Error ? error.message : String(error)),
+      (error: unknown) => setProblem(ApiError.of(error).message),
     );
     return () => {
       isOpen = false;

@@ -21,7 +21,7 @@ export function BundleChoice({ problem }: { problem: string }) {
       const { name } = (await response.json()) as { name: string };
       navigate(`/ui/run?bundle=${encodeURIComponent(name)}`);
     } catch (found) {
-      setError(found instanceof ApiError ? found : new ApiError(0, String(found)));
+      setError(ApiError.of(found));
     } finally {
       setBusy(false);
     }

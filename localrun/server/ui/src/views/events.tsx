@@ -128,7 +128,7 @@ function useJournal(filter: string, type: string, task: string) {
       setError(null);
       setReady(true);
     } catch (problem) {
-      if (!signal?.aborted) setError(problem instanceof ApiError ? problem : new ApiError(0, String(problem)));
+      if (!signal?.aborted) setError(ApiError.of(problem));
     } finally {
       setBusy(false);
     }

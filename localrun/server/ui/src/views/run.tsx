@@ -92,7 +92,7 @@ function RunForm({ path, bundle, earlier, query }: RunFormProps) {
       navigate(taskHref(await sendTask(plan(found.submission, uploads, required), setSending)));
     } catch (problem) {
       setSending("");
-      setError(problem instanceof ApiError ? problem : new ApiError(0, String(problem)));
+      setError(ApiError.of(problem));
       summary.current?.focus();
     }
   };

@@ -1,5 +1,5 @@
 import { useState } from "preact/hooks";
-import { post, send } from "../api/client";
+import { ApiError, post, send } from "../api/client";
 import type { Row } from "../api/types";
 import { plural } from "../model/format";
 
@@ -25,7 +25,7 @@ export function Selection({ ids, rows, onCompare, onClear, onDone }: Props) {
     await Promise.all(
       targets.map((row) =>
         (action === "kill" ? post(`/task/${row.id}/kill`) : send(`/task/${row.id}`, { method: "DELETE" })).catch((error: unknown) =>
-          failed.push(`${row.id.slice(0, 8)}: ${error instanceof Error ? error.message : String(error)}`),
+          failed.push(`${row.id.slice(0, 8)}: ${ApiError.of(error).message}`),
         ),
       ),
     );

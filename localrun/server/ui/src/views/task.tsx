@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import { get, post } from "../api/client";
+import { ApiError, get, post } from "../api/client";
 import { hub } from "../api/hub";
 import { useGet, useHub, useNow, useThrottled } from "../api/hooks";
 import { isFinal, type Sample, type TaskView } from "../api/types";
@@ -58,7 +58,7 @@ export function TaskPage({ id, query, hash }: Props) {
       if (action === "rerun" && found.task_id) navigate(taskHref(found.task_id));
       else reload();
     } catch (problem) {
-      setFailure(problem instanceof Error ? problem.message : String(problem));
+      setFailure(ApiError.of(problem).message);
     }
   };
   useKeys({ r: () => view?.actions.rerun && void act("rerun") });
@@ -96,22 +96,16 @@ function useSamples(id: string, view: TaskView | null, active: boolean): readonl
   const last = samples.at(-1)?.time;
   const latest = useRef(last);
   latest.current = last;
-  useEffect(() => {
-    if (!active) return undefined;
-    let busy = false;
-    const timer = setInterval(() => {
-      if (document.hidden || busy) return;
-      busy = true;
-      const since = latest.current === undefined ? "" : `?since=${latest.current}`;
-      get<{ samples: Sample[] }>(`/task/${encodeURIComponent(id)}/usage${since}`)
-        .then((found) => found.samples.length && setAdded((old) => mergeSamples(old, found.samples)))
-        .catch(() => undefined)
-        .finally(() => {
-          busy = false;
-        });
-    }, 1500);
-    return () => clearInterval(timer);
-  }, [id, active]);
+  const load = useThrottled(() => {
+    const since = latest.current === undefined ? "" : `?since=${latest.current}`;
+    get<{ samples: Sample[] }>(`/task/${encodeURIComponent(id)}/usage${since}`).then(
+      (found) => found.samples.length && setAdded((old) => mergeSamples(old, found.samples)),
+      () => undefined,
+    );
+  }, 900);
+  useHub((event) => {
+    if (active && event.type === "task" && event.event.kind === "usage" && event.event.task_id === id) load();
+  });
   return samples;
 }
 

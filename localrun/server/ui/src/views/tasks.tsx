@@ -151,7 +151,7 @@ function useTaskList(search: string, sort: string) {
       hub.startAfter(found.event_id);
       setError(null);
     } catch (problem) {
-      if (own === generation.current) setError(problem instanceof ApiError ? problem : new ApiError(0, String(problem)));
+      if (own === generation.current) setError(ApiError.of(problem));
     } finally {
       loading.current.delete(page);
     }
@@ -207,7 +207,7 @@ async function rerun(id: string): Promise<void> {
     const { task_id } = await post<{ task_id: string }>(`/task/${id}/rerun`);
     navigate(taskHref(task_id));
   } catch (error) {
-    announce(error instanceof Error ? error.message : String(error));
+    announce(ApiError.of(error).message);
   }
 }
 
