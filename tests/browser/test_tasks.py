@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,36 @@ def test_a_task_shows_what_it_waits_for(served: PageServer, visit: Open) -> None
     visitor.page.goto(served.url(f"/ui/task/{task_id}"))
     visitor.see("waiting for inputs: image")
     assert visitor.page.get_by_role("button", name="Run again").count() == 0
+
+
+HELD = """() => {
+  const real = window.fetch;
+  const gate = new Promise((release) => { window.release = release; });
+  window.fetch = async (...request) => {
+    const response = await real(...request);
+    if (String(request[0]).startsWith("/tasks?")) { window.isHeld = true; await gate; }
+    return response;
+  };
+}"""
+
+
+def test_a_list_that_arrives_late_does_not_undo_what_happened_in_the_meantime(
+    served: PageServer, visit: Open
+) -> None:
+    visitor = visit(served.url())
+    visitor.see("No tasks yet")
+    visitor.see("live", selector=".top")
+    visitor.page.evaluate(HELD)
+    task_id = served.submit("cells.zip")
+    visitor.until("() => window.isHeld")
+    url = served.url(f"/task/{task_id}/inputs/mode")
+    with urllib.request.urlopen(urllib.request.Request(url, b"fast", method="PUT"), timeout=60):
+        visitor.page.wait_for_timeout(300)  # the event usually arrives; if not, the test passes anyway
+    visitor.page.evaluate("window.release()")
+    visitor.until(
+        "() => [...document.querySelectorAll('.item .c-cause')]"
+        ".some((one) => one.textContent === 'waiting for inputs: image')"
+    )
 
 
 def test_rows_do_not_move_under_the_pointer(served: PageServer, visit: Open) -> None:

@@ -8,7 +8,7 @@ import { ErrorNotice, Skeleton } from "../components/notice";
 import { VirtualList, type ListHandle } from "../components/virtual-list";
 import { useKeys } from "../keys";
 import { plural } from "../model/format";
-import { EMPTY, missingPages, PAGE, indexOf, reduce } from "../model/task-list";
+import { EMPTY, missingPages, PAGE, indexOf, reduce, type Action } from "../model/task-list";
 import { navigate, setQuery, taskHref } from "../router";
 import { NoTasks } from "./no-tasks";
 import { Chips, SearchField } from "./task-filter";
@@ -136,11 +136,20 @@ function useTaskList(search: string, sort: string) {
   const range = useRef<[number, number]>([0, PAGE]);
   const loading = useRef(new Set<number>());
   const generation = useRef(0);
+  const requests = useRef(0);
+  const meanwhile = useRef<Action[]>([]);
+  // what happens while a page of the list is on its way may be newer than the page
+  const apply = (action: Action): void => {
+    if (requests.current) meanwhile.current.push(action.type === "row" ? { ...action, listed: false } : action);
+    dispatch(action);
+  };
 
   const load = async (page: number, reset: boolean): Promise<void> => {
     if (!reset && loading.current.has(page)) return;
     const own = reset ? (generation.current += 1) : generation.current;
     loading.current.add(page);
+    if (requests.current === 0) meanwhile.current = [];
+    requests.current += 1;
     const parameters = new URLSearchParams({ sort, limit: String(PAGE), offset: String(page * PAGE) });
     if (search) parameters.set("q", search);
     if (!reset && state.anchor && sort === "-created") parameters.set("from", state.anchor);
@@ -148,11 +157,13 @@ function useTaskList(search: string, sort: string) {
       const found = await get<Page>(`/tasks?${parameters}`);
       if (own !== generation.current) return;
       dispatch({ type: "page", page: found, reset });
+      meanwhile.current.forEach(dispatch);
       hub.startAfter(found.event_id);
       setError(null);
     } catch (problem) {
       if (own === generation.current) setError(ApiError.of(problem));
     } finally {
+      requests.current -= 1;
       loading.current.delete(page);
     }
   };
@@ -174,12 +185,12 @@ function useTaskList(search: string, sort: string) {
     if (event.type === "reset") return refresh();
     if (event.type !== "task") return;
     const { kind, task, task_id, data } = event.event;
-    if (kind === "removed") dispatch({ type: "removed", id: task_id });
+    if (kind === "removed") apply({ type: "removed", id: task_id });
     else if (kind === "usage" && typeof data?.memory === "number") {
-      dispatch({ type: "usage", id: task_id, memory: data.memory, peak: numberOf(data.memory_peak) });
+      apply({ type: "usage", id: task_id, memory: data.memory, peak: numberOf(data.memory_peak) });
     } else if (task) {
       const isNew = indexOf(state, task.id) < 0 && kind === "state" && data?.state === "CREATED" && !task.replica_of;
-      dispatch({ type: "row", row: task, listed: isNew });
+      apply({ type: "row", row: task, listed: isNew });
       if (kind === "state") refreshSoon();
     }
   });
