@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,6 +45,9 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         yield browser
         browser.close()
+    for thread in threading.enumerate():
+        if thread.name.startswith("asyncio-waitpid"):  # waits for the processes of Playwright
+            thread.join(60)
 
 
 @pytest.fixture
