@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from io import FileIO
 from pathlib import Path
@@ -20,6 +21,7 @@ from localrun.server.appengine.errors import SERVER_ERROR, AppEngineError, not_m
 
 _BUFFER = 1024**2  # bytes to collect before they are written
 _MAX_PARTS = 100
+_EXTENDED_NAME = re.compile(rb";\s*filename\*=", re.IGNORECASE)  # of names beyond ASCII
 
 
 class FormPart(msgspec.Struct, frozen=True):
@@ -111,8 +113,9 @@ class _Writer:
     def _on_headers_finished(self) -> None:
         if len(self.parts) >= self._most:
             return
-        _, options = parse_options_header(self._headers.get(b"content-disposition", b""))
-        filename = options.get(b"filename")
+        disposition = self._headers.get(b"content-disposition", b"")
+        _, options = parse_options_header(disposition)
+        filename = options.get(b"filename", b"" if _EXTENDED_NAME.search(disposition) else None)
         path = self._folder / str(len(self.parts))
         self._stream = path.open("xb", buffering=0)
         path.chmod(0o644)

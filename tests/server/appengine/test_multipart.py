@@ -54,6 +54,7 @@ def test_a_body_in_pieces_of_any_size_gives_the_same_parts(tmp_path: Path, size:
         ("form-data; name=task; filename=x.zip", "task", "x.zip"),
         ('form-data; name="t\\"k"; filename=""', 't"k', ""),
         ('FORM-DATA; NAME="a"; FILENAME="ä.png"', "a", "ä.png"),
+        ("form-data; name=a; filename*=utf-8''%C3%A4.png", "a", ""),
         ("form-data", "", None),
     ],
 )
