@@ -13,7 +13,7 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from localrun.server.appengine.paths import PING, find_path
+from localrun.server.appengine.paths import PING, find_path, without_secret
 from localrun.server.appengine.rejections import rejection_response
 from localrun.server.config import ServerOptions
 from localrun.server.journal import REQUEST_ID
@@ -64,7 +64,8 @@ class SecurityMiddleware:
         try:
             self._check(scope, Headers(scope=scope), limit, ticket)
         except Rejection as error:
-            self._on_rejection(scope["method"], scope["path"], error.status_code, error.detail)
+            path = without_secret(scope["path"])
+            self._on_rejection(scope["method"], path, error.status_code, error.detail)
             await _rejection_response(scope, error)(scope, receive, send)
         else:
             seconds = self._options.connections.body_seconds

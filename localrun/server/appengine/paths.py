@@ -14,6 +14,7 @@ SCOPE_KEY = "localrun.app_engine_path"
 PING = "/ping"
 _VERSION = "v1/"
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)*/")
+_SECRET = re.compile(r"(/task-runs/+[^/]+/+)[^/]+(?=/+outputs\.zip$)")
 _OWN = frozenset(  # the first parts of the paths of localrun's API
     {"bundle", "diff", "docs", "events", "heartbeat", "journal", "queue", "session", "task", "tasks", "ui"}
 )
@@ -45,6 +46,11 @@ def sub_path(path: str, prefixes: Sequence[str]) -> str | None:
         if path.startswith(f"{prefix}{_VERSION}"):
             return path[len(prefix) - 1 :]
     return None
+
+
+def without_secret(path: str) -> str:
+    """Return a path for the journal, which must not have the secret of a run."""
+    return _SECRET.sub(r"\1***", path)
 
 
 def find_path(scope: Scope) -> str | None:

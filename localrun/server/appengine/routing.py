@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from localrun.errors import LocalrunError
 from localrun.server.appengine.errors import AppEngineError, server_error
+from localrun.server.appengine.paths import without_secret
 from localrun.server.appengine.rejections import as_app_engine_error
 from localrun.server.appengine.responses import error_response
 from localrun.server.appengine.service import AppEngine
@@ -68,7 +69,7 @@ def add_error_handlers(api: FastAPI) -> None:
 
 async def _on_error(request: Request, error: Exception) -> Response:
     found = _converted(request, error)
-    path = request.scope.get(ORIGINAL_PATH, request.scope["path"])
+    path = without_secret(request.scope.get(ORIGINAL_PATH, request.scope["path"]))
     service(request).request_log.log_rejection(request.method, path, found.status_code, found.content)
     return error_response(found, request.headers, error.headers if isinstance(error, Rejection) else None)
 

@@ -177,6 +177,16 @@ def test_refusals_are_in_the_journal_with_their_whole_path(env: AppEngineEnviron
     assert (line["status"], line["path"]) == (400, "/app-engine/v1/tasks/x")
 
 
+@pytest.mark.parametrize("headers", [{}, {"Host": "evil.example"}])
+def test_the_secret_of_a_run_is_not_in_the_journal(
+    env: AppEngineEnvironment, headers: dict[str, str]
+) -> None:
+    env.request("POST", "/task-runs/1/secret/outputs.zip", headers=headers)
+    line = env.server.lines("request_rejected")[-1]
+    assert line["data"]["path"] == "/app-engine/v1//task-runs/1/***/outputs.zip"
+    assert "secret" not in str(line)
+
+
 def test_the_openapi_document_has_the_addresses_with_their_parameters(env: AppEngineEnvironment) -> None:
     document = env.get("openapi.json").json()
     assert [server["url"] for server in document["servers"]] == ["/app-engine", "/api"]
