@@ -29,11 +29,12 @@ def connect(url: str, token: str | None = None) -> AppEngineClient:
         found = [AppEngineClient(given)]
     else:
         found = [AppEngineClient(ServerConnection(given.url + prefix, token)) for prefix in PREFIXES]
-    answers = [(client, client.connection.request("GET", "tasks")) for client in found]
-    for client, answer in answers:
-        if answer.is_ok and isinstance(answer.json(), list):
+    answers = []
+    for client in found:
+        answers.append(client.get("tasks"))
+        if answers[-1].is_ok and isinstance(answers[-1].json(), list):
             return client
-    raise _no_app_engine(answers[0][0], answers[0][1])
+    raise _no_app_engine(found[0], answers[0])
 
 
 def _no_app_engine(client: AppEngineClient, answer: Reply) -> Refusal:
