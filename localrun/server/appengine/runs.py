@@ -68,21 +68,21 @@ class RunStore:
     def get(self, run_id: str) -> AppEngineRun | None:
         """Return a run. `run_id` must be a UUID in lower case."""
         with self._lock:
-            known = self._known.get(run_id)
-        try:
-            run = (
-                known
-                if known and known.deleted
-                else AppEngineRun.from_json(fs.read_regular(self._path(run_id)))
-            )
-        except (OSError, ValueError):
-            run = None
+            run = self._known.get(run_id)
+        if run is None or not run.deleted:  # a deleted one does not change any more
+            run = self._read(run_id)
         with self._lock:
             if run is None:
                 self._known.pop(run_id, None)
             else:
                 self._known[run_id] = run
         return run
+
+    def _read(self, run_id: str) -> AppEngineRun | None:
+        try:
+            return AppEngineRun.from_json(fs.read_regular(self._path(run_id)))
+        except (OSError, ValueError):
+            return None
 
     def all(self) -> list[AppEngineRun]:
         """Return all runs, oldest first."""

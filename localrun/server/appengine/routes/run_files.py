@@ -26,6 +26,7 @@ from localrun.server.appengine.provisioning.indexes import parse_indexes
 from localrun.server.appengine.routing import router as make_router
 from localrun.server.appengine.routing import service
 from localrun.server.appengine.run_folder import RunFolder
+from localrun.server.appengine.runs import AppEngineRun
 from localrun.server.appengine.service import AppEngine
 from localrun.values.input_folder import REGION
 
@@ -46,11 +47,10 @@ def _open_folder(request: Request, direction: Direction) -> RunFolder | None:
     state = found.state_of(run)
     if (state == "CREATED") if direction == "input" else (state != "FINISHED"):
         raise invalid_state()
-    return _folder(found, run.id, direction)
+    return _folder(found, run, direction)
 
 
-def _folder(found: AppEngine, run_id: str, direction: Direction) -> RunFolder | None:
-    run = found.get_run(run_id)
+def _folder(found: AppEngine, run: AppEngineRun, direction: Direction) -> RunFolder | None:
     record = found.find_record(run)
     if record is None:
         return None
@@ -124,7 +124,8 @@ async def _send(
 
     def find() -> tuple[RunFolder, BinaryIO | None]:
         try:
-            folder = _folder(service(request), request.path_params["run"], direction)
+            found = service(request)
+            folder = _folder(found, found.get_run(request.path_params["run"]), direction)
         except AppEngineError as error:
             if error.status_code != 404:
                 raise
@@ -136,11 +137,10 @@ async def _send(
     folder, stream = await run_sync(find)
     if stream is not None:
         return responses.send_file(request, stream, filename, media_type)
-    packed, headers = (
-        deflated_zip(folder.folder_members(name, indexes)),
-        responses.attachment_headers(filename),
+    packed = deflated_zip(folder.folder_members(name, indexes))
+    return StreamingResponse(
+        packed, headers=responses.attachment_headers(filename), media_type=responses.OCTETS
     )
-    return StreamingResponse(packed, headers=headers, media_type=responses.OCTETS)
 
 
 async def _parameter(request: Request, direction: Direction) -> Response:
@@ -196,7 +196,7 @@ async def post_outputs(request: Request) -> Response:
         def end() -> list[dict[str, Any]]:
             deviates = partial(deviate, request.scope)
             ending.receive_outputs(found, parameters["run"], parameters["secret"], path, deviates)
-            outputs = _folder(found, parameters["run"], "output")
+            outputs = _folder(found, found.get_run(parameters["run"]), "output")
             return [] if outputs is None else outputs.values()
 
         return responses.json(await run_sync(end))

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from anyio.to_thread import run_sync
 from starlette.requests import Request
 from starlette.responses import Response
 
 from localrun.server.appengine import responses
-from localrun.server.appengine.app_stores import AppStore
 from localrun.server.appengine.deviations import deviate
 from localrun.server.appengine.errors import AppEngineError
 from localrun.server.appengine.provisioning.bodies import read_object
@@ -24,7 +21,7 @@ router = make_router()
 async def list_stores(request: Request) -> Response:
     """Return all stores."""
     stores = await run_sync(service(request).stores.all)
-    return responses.json([_fields(store) for store in stores])
+    return responses.json([store.as_dict() for store in stores])
 
 
 @router.post("/stores", summary="Add a store")
@@ -32,14 +29,14 @@ async def add_store(request: Request) -> Response:
     """Add a store by its name and host. It is not the default one."""
     found = await read_object(request)
     store = await run_sync(service(request).stores.add, found.get("name"), found.get("host"))
-    return responses.json(_fields(store))
+    return responses.json(store.as_dict())
 
 
 @router.get("/stores/default", summary="Get the default store")
 async def get_default(request: Request) -> Response:
     """Return the store that tasks are installed from, or null."""
     store = await run_sync(service(request).stores.default)
-    return responses.json(None if store is None else _fields(store))
+    return responses.json(None if store is None else store.as_dict())
 
 
 @router.delete("/stores/{id}", summary="Remove a store", status_code=204)
@@ -58,7 +55,3 @@ async def set_default(request: Request) -> Response:
         deviate(request.scope, "store_default")
         raise AppEngineError(404, "APPE-internal-store", "store not found")
     return responses.empty()
-
-
-def _fields(store: AppStore) -> dict[str, Any]:
-    return store.as_dict()
