@@ -62,6 +62,7 @@ class Request(RunOptions, frozen=True):
             secrets=tuple(self.build_secrets),
             contexts=self.build_contexts,
             platform=self.platform,
+            mounted=tuple(mount.source for mount in self.bind_mounts),
             lost_secrets=tuple(name for name in self.build_secret_ids if name not in present),
         )
 

@@ -142,7 +142,7 @@ class Submitter:
         text = (
             fs.read_regular(task.workspace.descriptor) if plan.profile == "iexec" or not plan.bundle else None
         )
-        kept = {name: getattr(plan, name) for name in BUILD_OPTIONS}
+        kept = {name: getattr(plan, name) for name in (*BUILD_OPTIONS, "bind_mounts")}
         request = Request(Path(plan.bundle), image=plan.image, descriptor=text, **kept)
         bundle = read_requested(request, self._settings.cache)
         given = received_values(task)

@@ -19,7 +19,7 @@ from localrun.manager.payload import from_payload
 from localrun.manager.rerun import request_from
 from localrun.task.record import BindMount, TaskRecord
 from tests.cli.command import Command, add
-from tests.support.environment import Environment, make_environment
+from tests.support.environment import DESCRIPTOR, Environment, make_environment
 from tests.support.images import busybox_layer, image_archive
 from tests.support.server_client import serve_environment
 
@@ -169,3 +169,24 @@ def test_the_container_sees_the_mounted_files_and_cannot_change_them(
     finally:
         docker_engine.remove_image(name)
     assert [(tmp_path / folder / "new").exists() for folder in ("app", "other")] == [False, True]
+
+
+def test_an_edit_of_mounted_files_needs_no_build(tmp_path: Path) -> None:
+    with make_environment(tmp_path, with_offset) as env, api.using(env.app):
+        bundle = tmp_path / "bundle"
+        (bundle / "program").mkdir(parents=True)
+        (bundle / "descriptor.yml").write_text(DESCRIPTOR)
+        (bundle / "Dockerfile").write_text("FROM scratch\nCOPY program /app\n")
+        place: dict[str, Any] = {"home": env.app.settings.home, "a": 1, "b": 2}
+
+        def run(offset: int) -> tuple[dict[str, Any], str]:
+            (bundle / "program/offset").write_text(str(offset))
+            task = api.submit(bundle, mounts=[f"{bundle}/program:/app"], **place)
+            task.wait()
+            return task.outputs, task.info.image_from
+
+        assert run(10) == ({"sum": 13}, "built")
+        assert run(200) == ({"sum": 203}, "present")
+        assert run(3000) == ({"sum": 3003}, "present")
+        (bundle / "Dockerfile").write_text("FROM scratch\nCOPY program /app\nENV A=1\n")
+        assert run(10) == ({"sum": 13}, "built")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -55,7 +55,7 @@ def build_folder(
         folder,
         name,
         dockerfile=source.dockerfile,
-        labels=build_labels(folder, source.dockerfile, source.target, platform),
+        labels=build_labels(folder, source.dockerfile, source.target, platform, source.mounted),
         build_args=source.build_args,
         target=source.target,
         secrets=source.secrets,
@@ -126,17 +126,22 @@ def _resolve(reference: str, engine: Engine) -> str:
 
 
 def build_labels(
-    folder: Path, dockerfile: str = DOCKERFILE, target: str = "", platform: str = ""
+    folder: Path,
+    dockerfile: str = DOCKERFILE,
+    target: str = "",
+    platform: str = "",
+    mounted: Sequence[str] = (),
 ) -> dict[str, str]:
     """Return the labels that mark all images of a folder, without revealing its path.
 
-    Images of another Dockerfile, target or platform of the same folder have other labels, so none of them
-    replaces another one.
+    Images of another Dockerfile, target or platform of the same folder, or for a task that mounts other paths
+    of it, have other labels, so none of them replaces another one.
     """
     import hashlib
 
     which = [str(folder), *([dockerfile, target] if (dockerfile, target) != (DOCKERFILE, "") else [])]
     which += [platform] if platform else []
+    which += ["mounted", *mounted] if mounted else []
     path = "\0".join(which).encode("utf-8", "surrogateescape")
     return {LABEL_BUILD: hashlib.sha256(path).hexdigest()[:32]}
 

@@ -29,12 +29,13 @@ def context_digest(
 ) -> str:
     """Return the SHA-256 of paths, modes, contents, link targets, the Dockerfile and the build's options.
 
+    Paths that the task mounts are left out: their changes need no build.
     `contexts` are the build contexts with the ids of their images; default: as in `source`. A file is read
     only if its times, size or location changed since the last call; `progress` receives the bytes if they
     are many, and may raise. Raises `ImageError` with cause IMAGE_BUILD_FAILED if a file cannot be read.
     """
     context = BuildContext(source.folder, source.dockerfile)
-    files = list(context.files())
+    files = [file for file in context.files() if not source.is_mounted(file.path)]
     try:
         contents = _contents_digest(source.folder, files, cache, progress)
         dockerfile = _dockerfile_digest(context)
@@ -42,7 +43,7 @@ def context_digest(
         raise read_error(source.folder, error) from error
     given = source.contexts if contexts is None else contexts
     options = [source.target, sorted(source.build_args.items()), sorted(given.items())]
-    return _hash([contents, dockerfile, *options])
+    return _hash([contents, dockerfile, *options, *([source.mounted] if source.mounted else [])])
 
 
 def _dockerfile_digest(context: BuildContext) -> str:

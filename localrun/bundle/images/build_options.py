@@ -22,7 +22,8 @@ class FolderBuild(msgspec.Struct, frozen=True, kw_only=True):
     `dockerfile` and `context` are absolute paths; empty: found in the bundle, and the bundle's folder.
     `target` is a stage of the Dockerfile. `contexts` replaces images of the Dockerfile: name ->
     `docker-image://REFERENCE`. `platform` is that of the image, also of one that is not built, e.g.
-    `linux/arm64`. `lost_secrets` are the ids of secrets that an earlier process had.
+    `linux/arm64`. `lost_secrets` are the ids of secrets that an earlier process had. `mounted` are
+    absolute paths that the task mounts over those of the image.
     """
 
     dockerfile: str = ""
@@ -32,6 +33,7 @@ class FolderBuild(msgspec.Struct, frozen=True, kw_only=True):
     secrets: tuple[BuildSecret, ...] = ()
     contexts: Mapping[str, str] = {}
     lost_secrets: tuple[str, ...] = ()
+    mounted: tuple[str, ...] = ()
     platform: str = ""
 
     @property

@@ -40,7 +40,15 @@ def choose_build(
         build.secrets,
         dict(build.contexts),
         build.lost_secrets,
+        _mounted(context, build.mounted),
     )
+
+
+def _mounted(context: Path, paths: Sequence[str]) -> tuple[str, ...]:
+    """Return the paths inside of the context, relative to it."""
+    real = context.resolve() if paths else context
+    inside = (Path(path).resolve() for path in paths)
+    return tuple(sorted(str(path.relative_to(real)) for path in inside if path.is_relative_to(real)))
 
 
 def unused_names(names: Sequence[str]) -> list[str]:

@@ -69,6 +69,11 @@ class ImageFolder(msgspec.Struct, frozen=True):
     secrets: tuple[BuildSecret, ...] = ()
     contexts: Mapping[str, str] = msgspec.field(default_factory=dict)
     lost_secrets: tuple[str, ...] = ()
+    mounted: tuple[str, ...] = ()  # paths of the folder that a task mounts: their changes need no build
+
+    def is_mounted(self, path: str) -> bool:
+        """Return whether a path of the folder is one that a task mounts, or below it."""
+        return any(one in (".", path) or path.startswith(f"{one}/") for one in self.mounted)
 
 
 class ImageReference(msgspec.Struct, frozen=True):
