@@ -60,3 +60,14 @@ def test_every_fixture_says_what_it_is(pytester: pytest.Pytester) -> None:
         "localrun_case",
     ):
         result.stdout.fnmatch_lines([f"{name}*"])
+
+
+@pytest.mark.parametrize("option", ["localrun.pytest_plugin.plugin", "no:localrun"])
+def test_the_plugin_is_loaded_and_turned_off_by_its_documented_names(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "" if option.startswith("no:") else "1")
+    pytester.makepyfile("def test(localrun_keep): pass")
+    is_loaded = not option.startswith("no:")
+    result = pytester.runpytest_subprocess("-p", option)
+    result.assert_outcomes(passed=int(is_loaded), errors=int(not is_loaded))
