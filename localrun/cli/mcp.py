@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from localrun._version import __version__
 from localrun.cli import options
 from localrun.cli.context import CliContext, pass_context
 from localrun.errors import LocalrunError, UsageError
+from localrun.undecodable import escape
 
 if TYPE_CHECKING:
     from mcp.server.mcpserver import MCPServer
@@ -41,6 +43,13 @@ def command(context: CliContext, bundles: Path) -> None:
     The tools are validate, run, status, logs, diff and explain. Only bundles and files below the folder can
     be used, and tasks have no network. Needs the package `mcp`: pip install "localrun-tasks[mcp]".
     """
+    if not bundles.is_dir():
+        raise UsageError(f"--bundles: {escape(str(bundles))} is not a folder", remedy="pass a folder")
+    try:
+        sys.stdin.fileno()
+    except (OSError, ValueError, AttributeError):  # closed, or replaced by another object
+        remedy = "let an agent start this command"
+        raise UsageError("standard input cannot be read", remedy=remedy) from None
     with context.app() as app:
         make_server(app, bundles).run("stdio")
 

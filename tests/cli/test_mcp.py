@@ -14,6 +14,7 @@ from mcp import Client, StdioServerParameters
 from localrun.cli.mcp import make_server
 from localrun.engines.fake import FakeContainer
 from localrun.errors import UsageError
+from tests.cli.command import Command
 from tests.manager.test_recovery import add
 from tests.support.environment import DESCRIPTOR, Environment, make_environment
 
@@ -129,3 +130,14 @@ def test_the_command_serves_on_standard_input_and_output(tmp_path: Path) -> None
     found = asyncio.run(call())
     assert not found.is_error
     assert "TIMEOUT" in str(found.structured_content)
+
+
+def test_a_missing_folder_is_a_usage_error(localrun: Command) -> None:
+    result = localrun("mcp", "--bundles", localrun.folder / "nothing")
+    assert (result.code, "nothing is not a folder" in result.err) == (2, True)
+
+
+def test_a_closed_standard_input_is_a_usage_error(localrun: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    result = localrun("mcp", "--bundles", localrun.folder)
+    assert (result.code, "standard input cannot be read" in result.err) == (2, True)
