@@ -219,7 +219,7 @@ class Admission:
     ) -> tuple[AdmissionRefusal | None, list[LedgerEntry], list[LedgerEntry]]:
         """Reserve the resources if they are free, and return all reservations of the user and of others."""
         host = self._host()
-        with self._transaction(lambda reason: on_wait(reason, {})) as txn:
+        with self._transaction(lambda reason: on_wait(reason, {"lock": str(self._ledger.path)})) as txn:
             entry = txn.find_own(task_id) or txn.new_entry(task_id, requested)
             txn.put(entry)
             # a pressure that any task waits for holds for all tasks until well below the limit

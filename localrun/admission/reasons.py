@@ -164,7 +164,10 @@ def _blocked(waiting: QueuePosition) -> tuple[str, dict[str, Any]]:
     amounts, short = needs._asdict(), waiting.free.shortages(needs)
     missing = ", ".join(f"{format_quantity(name, amounts[name], up=True)} {name}" for name in short)
     waits = f" and waits for {missing}" if missing else ""
-    return f"task {short_id(earlier.task_id)} came first{waits}", {"behind": earlier.task_id}
+    return f"task {short_id(earlier.task_id)} came first{waits}", {
+        "behind": earlier.task_id,
+        "short": list(short),
+    }
 
 
 def _exceeds(name: str, requested: Amount, total: Amount) -> Problem:

@@ -26,6 +26,7 @@ _OPERATIONS: dict[str, TaskState] = {
     "inputs": _S.CREATED,
     "admission": _S.QUEUING,
     "image": _S.PENDING,
+    "lock": _S.PENDING,  # the part of `image` that waited for another process
     "permissions": _S.PENDING,
     "create": _S.PENDING,
     "start": _S.PENDING,

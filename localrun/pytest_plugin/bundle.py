@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from localrun.bundle.images.build_options import FolderBuild
 from localrun.bundle.images.ensure import ensure_image
 from localrun.bundle.reader import Bundle, read_bundle
 from localrun.descriptor import Descriptor
 from localrun.engines.base import Engine
+from localrun.errors import LocalrunError
 from localrun.manager.defaults import build_with_defaults
 from localrun.settings import Settings
-
-_DESCRIPTORS = ("descriptor.yml", "descriptor.yaml")
 
 
 @dataclass(frozen=True)
@@ -37,20 +34,6 @@ class ProjectBundle(os.PathLike[str]):
         return str(self.path)
 
 
-def find(places: Iterable[Path]) -> Path:
-    """Return the first folder with a descriptor in or above `places`. Fails the test if there is none."""
-    tried = list(places)
-    for place in tried:
-        for folder in (place, *place.parents):
-            if any((folder / name).is_file() for name in _DESCRIPTORS):
-                return folder
-    pytest.fail(
-        f"no descriptor.yml found in or above {' or '.join(map(str, tried))}; set the ini option"
-        " localrun_bundle or --localrun-bundle, or define the fixture localrun_bundle_path",
-        pytrace=False,
-    )
-
-
 def read(path: Path, settings: Settings, build: Mapping[str, Any]) -> tuple[Bundle, FolderBuild]:
     """Read the bundle; `build` are the options of `submit` for a build, completed by the settings.
 
@@ -60,10 +43,43 @@ def read(path: Path, settings: Settings, build: Mapping[str, Any]) -> tuple[Bund
     return read_bundle(path, image=image, cache=settings.cache, build=chosen), chosen
 
 
-def make(path: Path, engine: Engine, settings: Settings, build: Mapping[str, Any]) -> ProjectBundle:
-    """Read the bundle and build or load its image, once for all processes that share the cache."""
+class PreparedBundles:
+    """The bundles of a session, each of which is read and built or loaded once, also if that fails."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[Path, str], ProjectBundle | LocalrunError] = {}
+
+    def get(
+        self,
+        path: Path,
+        engine: Engine,
+        settings: Settings,
+        build: Mapping[str, Any],
+        on_lock: Callable[[float], None],
+    ) -> ProjectBundle:
+        """Return a bundle with its image. `on_lock` receives the seconds of a wait for another process.
+
+        Raises as `read` and `ensure_image`.
+        """
+        key = (path, repr(build))
+        if key not in self._found:
+            try:
+                self._found[key] = _make(path, engine, settings, build, on_lock)
+            except LocalrunError as error:
+                self._found[key] = error
+        found = self._found[key]
+        if isinstance(found, LocalrunError):
+            raise found.with_traceback(None)
+        return found
+
+
+def _make(
+    path: Path, engine: Engine, settings: Settings, build: Mapping[str, Any], on_lock: Callable[[float], None]
+) -> ProjectBundle:
     found, chosen = read(path, settings, build)
-    image = ensure_image(found.image, engine, cache=settings.cache, platform=chosen.platform, warn=_warn)
+    image = ensure_image(
+        found.image, engine, cache=settings.cache, platform=chosen.platform, warn=_warn, on_lock=on_lock
+    )
     return ProjectBundle(path, found.descriptor, image.id)
 
 

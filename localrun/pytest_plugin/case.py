@@ -108,7 +108,7 @@ class Case:
             if written:
                 self._report_update(failure.path, written, differences)
             elif differences:
-                raise Mismatch(self._describe(differences, failure.path), differences) from error
+                raise Mismatch(self._describe(differences, failure.path), differences) from None
         else:
             raise Mismatch(f"the task finished, but {failure.path} expects it to fail", [])
 

@@ -13,29 +13,32 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from localrun.pytest_plugin import bundle_choice
 from localrun.pytest_plugin.leftovers import RESOURCES
 from localrun.pytest_plugin.options import SESSION_OPTIONS, Keep
 from localrun.pytest_plugin.reporting import APP, FAILED, UPDATED
+from localrun.pytest_plugin.waits import WAITS
 
 if TYPE_CHECKING:
     from localrun.app import App
     from localrun.engines.base import Engine
     from localrun.manager.manager import TaskManager
     from localrun.pytest_plugin import Bench, Case, LiveServer, ProjectBundle, ScriptedEngine
+    from localrun.pytest_plugin.bundle import PreparedBundles
     from localrun.settings import Settings
 
 _FAKE = "fake"
+_BUNDLES: pytest.StashKey[PreparedBundles] = pytest.StashKey()
 
 # -- configuration: override these -----------------------------------------------------------------
 
 
-@pytest.fixture(scope="session")
-def localrun_bundle_path(pytestconfig: pytest.Config) -> Path:
+@pytest.fixture(scope=bundle_choice.scope)
+def localrun_bundle_path(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> Path:
     """Path of the project's own bundle: a folder, a zip, or a descriptor."""
-    from localrun.pytest_plugin import bundle
-
-    chosen = pytestconfig.stash[SESSION_OPTIONS].bundle
-    return chosen or bundle.find([pytestconfig.rootpath, pytestconfig.invocation_params.dir])
+    return bundle_choice.session_bundle(pytestconfig) or bundle_choice.bundle_of_test(
+        request.path, pytestconfig
+    )
 
 
 @pytest.fixture(scope="session")
@@ -44,7 +47,7 @@ def localrun_build_args(pytestconfig: pytest.Config) -> Mapping[str, str]:
     return pytestconfig.stash[SESSION_OPTIONS].build_args
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope=bundle_choice.scope)
 def localrun_build(pytestconfig: pytest.Config, localrun_build_args: Mapping[str, str]) -> Mapping[str, Any]:
     """Options of `submit` for the build of the bundle, such as `dockerfile` and `context`."""
     return {**pytestconfig.stash[SESSION_OPTIONS].build, "build_args": localrun_build_args}
@@ -153,19 +156,23 @@ def localrun_engine(request: pytest.FixtureRequest, pytestconfig: pytest.Config)
 # -- for use in tests ------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope=bundle_choice.scope)
 def localrun_bundle(
-    pytestconfig: pytest.Config,
-    localrun_docker: Engine,
+    request: pytest.FixtureRequest,
+    localrun_docker: Engine,  # noqa: ARG001 - without an engine, the test is skipped first
     localrun_bundle_path: Path,
-    localrun_build: Mapping[str, Any],
-    localrun_settings: Mapping[str, Any],
 ) -> ProjectBundle:
     """The project's own bundle. Its image is built or loaded once, also with multiple xdist workers."""
-    from localrun.pytest_plugin import bundle
+    return _prepared(request, localrun_bundle_path)
 
-    settings = _settings(pytestconfig, localrun_settings)
-    return bundle.make(localrun_bundle_path, localrun_docker, settings, localrun_build)
+
+def _prepared(request: pytest.FixtureRequest, path: Path) -> ProjectBundle:
+    from localrun.pytest_plugin.bundle import PreparedBundles
+
+    engine, build = request.getfixturevalue("localrun_docker"), request.getfixturevalue("localrun_build")
+    settings = _settings(request.config, request.getfixturevalue("localrun_settings"))
+    bundles = request.config.stash.setdefault(_BUNDLES, PreparedBundles())
+    return bundles.get(path, engine, settings, build, request.config.stash[WAITS].add_lock)
 
 
 @pytest.fixture
@@ -243,7 +250,8 @@ def localrun(
     fake = isinstance(localrun_app.engine, FakeEngine)  # needs no image
 
     def find_bundle() -> Path:
-        return Path(request.getfixturevalue("localrun_bundle_path" if fake else "localrun_bundle"))
+        path = Path(request.getfixturevalue("localrun_bundle_path"))
+        return path if fake else _prepared(request, path).path
 
     # build the image now, not within the time limit of the test; a missing bundle is reported on use
     with suppress(pytest.fail.Exception):

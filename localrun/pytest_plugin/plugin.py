@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from localrun.pytest_plugin import case_discovery, leftovers, options, reporting
+from localrun.pytest_plugin import case_discovery, leftovers, options, reporting, tracebacks, waits
 
 pytest_plugins = ("localrun.pytest_plugin.fixtures",)
 
@@ -25,6 +25,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[options.SESSION_OPTIONS] = options.read(config)
     config.stash[leftovers.RESOURCES] = leftovers.SessionResources()
+    config.stash[waits.WAITS] = waits.Waits()
     config.addinivalue_line("markers", _MARKER)
 
 
@@ -48,7 +49,11 @@ def pytest_runtest_makereport(
     """Attach information on the test's tasks to its report."""
     if call.when == "call":
         reporting.add_properties(item)
+    if call.when == "setup":
+        item.config.stash[waits.WAITS].move_to(item)
     report = yield
+    if report.failed and call.excinfo is not None:
+        report.longrepr = tracebacks.shortened(item, call.excinfo) or report.longrepr
     if report.failed:
         item.stash[reporting.FAILED] = True
         reporting.add_sections(item, report)
@@ -76,11 +81,16 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     updates = reporting.updates(terminalreporter)
+    waited = waits.summary(terminalreporter)
     left = config.stash[leftovers.RESOURCES].leftovers
     if updates:
         terminalreporter.section("localrun: updated expectations")
         for text in updates:
             terminalreporter.line(text)
+    if waited:
+        terminalreporter.section("localrun: waits")
+        for line in waited:
+            terminalreporter.line(line)
     if left:
         terminalreporter.section("localrun: leftovers", red=True)
         for line in left:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from localrun.pytest_plugin import waits
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -29,11 +31,12 @@ _TASKS, _OTHERS = 6, 200  # tasks per test that are shown in full, and by name o
 
 def add_properties(item: pytest.Item) -> None:
     """Add the id and the result of each task as properties, which JUnit reports show."""
-    for record, _ in _tasks(item)[-_OTHERS:]:
+    for record, workspace in _tasks(item)[-_OTHERS:]:
         item.user_properties += [
             ("localrun.task", record.id),
             ("localrun.state", str(record.state)),
             *_result_properties(record),
+            *waits.properties(record, workspace),
         ]
 
 

@@ -228,6 +228,7 @@ class TaskRun:
                 progress=self._progress,
                 check_cancelled=task.check_cancelled,
                 warn=task.warn,
+                on_lock=lambda seconds: task.record_timing("lock", seconds),
             )
         for name in image.tags:
             if name.startswith(OWN_REPOSITORIES):

@@ -67,7 +67,7 @@ def test_one_behind_another_is_told_behind_whom() -> None:
     found = find_refusal(line[1], MACHINE, [])
     assert found is not None
     assert found.reason == "0/1 nodes are available: task 01234567 came first and waits for 16Gi memory"
-    assert found.data["behind"] == "0123456789"
+    assert (found.data["behind"], found.data["short"]) == ("0123456789", ["memory"])
 
 
 def test_a_disk_at_the_limit_is_a_pressure() -> None:

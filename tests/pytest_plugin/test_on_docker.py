@@ -321,6 +321,13 @@ def test_a_bundle_that_cannot_be_built_is_reported_by_every_test_that_needs_it(
     result.assert_outcomes(errors=4)
     result.stdout.fnmatch_lines(["*ImageError*"])
 
+    # Then it shows the reason only, without the frames of localrun
+    shown = result.stdout.str().partition("short test summary")[0].split("ERROR at setup of")[1:]
+    assert [part.splitlines()[1][:50] for part in shown] == [
+        "E   localrun.errors.ImageError: the build failed at"[:50]
+    ] * 4
+    assert all(len(part.splitlines()) < 8 and "Dockerfile:1" in part for part in shown), shown
+
 
 def test_a_server_runs_the_image_of_the_bundle(real_project: pytest.Pytester) -> None:
     real_project.makepyfile(

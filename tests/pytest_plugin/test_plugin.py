@@ -62,7 +62,7 @@ def test_every_fixture_says_what_it_is(pytester: pytest.Pytester) -> None:
         result.stdout.fnmatch_lines([f"{name}*"])
 
 
-@pytest.mark.parametrize("option", ["localrun.pytest_plugin.plugin", "no:localrun"])
+@pytest.mark.parametrize("option", ["localrun", "localrun.pytest_plugin.plugin", "no:localrun"])
 def test_the_plugin_is_loaded_and_turned_off_by_its_documented_names(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, option: str
 ) -> None:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from localrun.bundle.images import file_cache
 from localrun.bundle.images.build_context import context_digest
 from localrun.bundle.images.build_secrets import MaskedBuild, check_secrets
-from localrun.bundle.images.file_cache import CancelCheck
+from localrun.bundle.images.file_cache import CancelCheck, OnLock
 from localrun.bundle.images.source import ImageFolder
 from localrun.bundle.lfs import context_warnings
 from localrun.engines.base import (
@@ -40,6 +40,7 @@ def build_folder(
     cache: Path,
     progress: Progress,
     check_cancelled: CancelCheck,
+    on_lock: OnLock,
     warn: Warn,
     platform: str = "",
 ) -> EngineImage:
@@ -66,7 +67,7 @@ def build_folder(
         warn(warning)
     if found := engine.find_image(name):
         return found
-    with file_cache.lock(cache, str(folder), check_cancelled):
+    with file_cache.lock(cache, str(folder), check_cancelled, on_lock):
         if found := engine.find_image(name):
             return found
         check_secrets(source)

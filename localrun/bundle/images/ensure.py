@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from localrun.bundle.images.file_cache import CancelCheck
+from localrun.bundle.images.file_cache import CancelCheck, OnLock, ignore_wait
 from localrun.bundle.images.source import ImageArchive, ImageFolder, ImageSource
 from localrun.engines.base import Engine, EngineImage, Progress, Warn, no_progress, no_warning
 from localrun.errors import Cause, EngineError
@@ -29,14 +29,15 @@ def ensure_image(
     progress: Progress = no_progress,
     check_cancelled: CancelCheck = lambda: None,
     warn: Warn = no_warning,
+    on_lock: OnLock = ignore_wait,
 ) -> EngineImage:
     """Make sure that the engine has the image of a bundle, and return the image.
 
     An existing image is not loaded or built again, and processes that share `cache` do the work once. `pull`
     applies to references only. `platform` is e.g. `linux/arm64`; empty: the engine's. `progress` receives
     byte counts. `check_cancelled` is called often and may raise to cancel. `warn` receives what docker's
-    credentials and the builder of a folder lack. Raises `ImageError` or `EngineError`, and leaves nothing
-    behind.
+    credentials and the builder of a folder lack, `on_lock` the seconds of a wait for another process. Raises
+    `ImageError` or `EngineError`, and leaves nothing behind.
     """
 
     def report(what: str, done: int, total: int | None) -> None:
@@ -53,6 +54,7 @@ def ensure_image(
                 cache=cache,
                 progress=report,
                 check_cancelled=check_cancelled,
+                on_lock=on_lock,
                 platform=platform,
             )
         if isinstance(source, ImageFolder):
@@ -64,6 +66,7 @@ def ensure_image(
                 cache=cache,
                 progress=report,
                 check_cancelled=check_cancelled,
+                on_lock=on_lock,
                 warn=warn,
                 platform=platform,
             )
@@ -76,6 +79,7 @@ def ensure_image(
             cache=cache,
             progress=report,
             check_cancelled=check_cancelled,
+            on_lock=on_lock,
             platform=platform,
             warn=warn,
         )

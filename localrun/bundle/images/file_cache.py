@@ -17,11 +17,16 @@ from typing import Any
 from localrun import fs
 
 CancelCheck = Callable[[], None]  # called often; raises to cancel
+OnLock = Callable[[float], None]  # receives the seconds of a wait for another process
 FORMAT = 3  # entries of another format are ignored
 ENTRY_SIZE_LIMIT = 4 << 20  # bytes
 ENTRY_LIMIT = 256  # entries of one kind
 TIMESTAMP_RESOLUTION = 20_000_000  # nanoseconds; two writes within this time may leave the same file times
 POLL_INTERVAL = 0.25  # seconds between two checks for cancellation while waiting for a lock
+
+
+def ignore_wait(_seconds: float) -> None:
+    """Ignore a wait (default `OnLock`)."""
 
 
 def file_state(status: os.stat_result) -> list[int]:
@@ -71,8 +76,12 @@ def write_entry(
 
 
 @contextmanager
-def lock(folder: Path, key: str, check_cancelled: CancelCheck) -> Iterator[None]:
+def lock(
+    folder: Path, key: str, check_cancelled: CancelCheck, on_lock: OnLock = ignore_wait
+) -> Iterator[None]:
     """Hold the lock for `key`, which one process and thread at a time can own.
+
+    `on_lock` receives the seconds of a wait for it, after the wait.
 
     Keys share a bounded number of lock files, so a caller must not hold two locks. If the folder cannot be
     written, the block runs without a lock: work done twice is better than work not done.
@@ -89,11 +98,16 @@ def lock(folder: Path, key: str, check_cancelled: CancelCheck) -> Iterator[None]
         yield
         return
     held = FileLock(path)
+    begun, waits = time.perf_counter(), False
     while not held.is_locked:
         check_cancelled()
-        with suppress(Timeout):
-            held.acquire(timeout=POLL_INTERVAL)
+        try:
+            held.acquire(timeout=POLL_INTERVAL if waits else 0)
+        except Timeout:
+            waits = True
     try:
+        if waits:
+            on_lock(time.perf_counter() - begun)
         yield
     finally:
         held.release()

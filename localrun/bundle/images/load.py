@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from localrun.bundle.images import file_cache
-from localrun.bundle.images.file_cache import CancelCheck
+from localrun.bundle.images.file_cache import CancelCheck, OnLock
 from localrun.bundle.images.source import ArchivedImage, ImageArchive
 from localrun.engines.architectures import ALSO_RUNS, Platform, parse_platform
 from localrun.engines.base import Engine, EngineImage, EngineInfo, Progress
@@ -23,6 +23,7 @@ def load_archive(
     cache: Path,
     progress: Progress,
     check_cancelled: CancelCheck,
+    on_lock: OnLock,
     platform: str = "",
 ) -> EngineImage:
     """Return the archive's image for `platform`, by default the engine's; load it if necessary.
@@ -36,7 +37,7 @@ def load_archive(
     image = select_image(archive, info, platform)
     if found := _find(image, engine, info, cache):
         return found
-    with file_cache.lock(cache, image.id, check_cancelled):
+    with file_cache.lock(cache, image.id, check_cancelled, on_lock):
         return (
             _find(image, engine, info, cache)
             or _find_by_content(image, engine, info, cache)

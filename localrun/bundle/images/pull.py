@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from localrun.bundle.images import file_cache
-from localrun.bundle.images.file_cache import CancelCheck
+from localrun.bundle.images.file_cache import CancelCheck, OnLock
 from localrun.engines.base import Engine, EngineImage, Progress, Warn
 from localrun.errors import Cause, ImageError
 
@@ -26,6 +26,7 @@ def pull_image(
     cache: Path,
     progress: Progress,
     check_cancelled: CancelCheck,
+    on_lock: OnLock,
     warn: Warn,
     platform: str = "",
 ) -> EngineImage:
@@ -45,7 +46,7 @@ def pull_image(
         return found
     if policy == "never" or is_id:
         raise _missing(name, is_id, engine.find_image(name) if platform else None, platform)
-    with file_cache.lock(cache, name, check_cancelled):
+    with file_cache.lock(cache, name, check_cancelled, on_lock):
         found = engine.find_image(name, *asked) if policy != "always" else None
         return found or engine.pull_image(name, progress, platform, warn)
 

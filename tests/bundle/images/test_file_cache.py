@@ -150,3 +150,26 @@ def test_waiting_for_a_lock_can_be_given_up(cache: Path, monkeypatch: pytest.Mon
 def test_the_key_of_a_lock_may_be_a_path_that_is_not_utf8(tmp_path: Path) -> None:
     with file_cache.lock(tmp_path, "/t\udce9", lambda: None):
         assert len(list((tmp_path / "locks").iterdir())) == 1
+
+
+def test_a_wait_for_a_lock_is_measured(cache: Path) -> None:
+    waits: list[float] = []
+    tried, thread_done = threading.Event(), threading.Event()
+    tries = iter(range(1000))
+
+    def check() -> None:
+        if next(tries):  # the second check follows the first attempt, which has failed
+            tried.set()
+
+    def second() -> None:
+        with file_cache.lock(cache, "key", check, waits.append):
+            thread_done.set()
+
+    thread = threading.Thread(target=second)
+    with file_cache.lock(cache, "key", never, waits.append):
+        thread.start()
+        assert tried.wait(30)
+    thread.join()
+    assert thread_done.is_set()
+    assert len(waits) == 1  # of the second only
+    assert waits[0] > 0
