@@ -73,8 +73,13 @@ class Environment:
         """Build the bundles and run each once to load its image, so that only later runs are measured."""
         self.mounts = self._mounts()
         for name, mib in (("tiny", 0), ("10 MiB", 10), ("1 GiB", large)):
-            self.bundles[name] = self._bundle(mib)
-            self.images.append(str(self._localrun(self.bundles[name])["image"]))
+            self.add(name, mib)
+
+    def add(self, name: str, mib: int) -> Path:
+        """Build a bundle with an image of about this size, and run it once."""
+        self.bundles[name] = self._bundle(mib)
+        self.images.append(str(self._localrun(self.bundles[name])["image"]))
+        return self.bundles[name]
 
     def remove_images(self) -> None:
         for image in self.images:

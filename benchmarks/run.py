@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import app_engine
 import commands
 import edits
 import images
@@ -36,6 +37,7 @@ def main() -> int:
         "commands": lambda: _in_folder(partial(commands.compare, rounds=options.rounds, large=options.large)),
         "routes": lambda: _in_folder(partial(routes.compare, rounds=options.bursts), options.memory),
         "rate": lambda: _in_folder(partial(rate.compare, rounds=options.rate_rounds, tasks=options.tasks)),
+        "app-engine": lambda: _in_folder(partial(app_engine.compare, rounds=options.rounds)),
         "page": lambda: _in_folder(partial(page.compare, rounds=options.rounds), options.memory),
         "logs": lambda: _in_folder(partial(logs.compare, rounds=options.log_rounds)),
         "images": lambda: _in_folder(partial(images.compare, rounds=options.image_rounds, mib=options.large)),
@@ -55,7 +57,7 @@ def _arguments() -> argparse.Namespace:
         "only",
         nargs="*",
         metavar="CHAPTER",
-        help="commands, routes, rate, page, logs, images, edits, install; default: all",
+        help="commands, routes, rate, app-engine, page, logs, images, edits, install; default: all",
     )
     parser.add_argument("--rounds", type=int, default=15, help="rounds of commands and imports")
     parser.add_argument("--large", type=int, default=1024, help="size of the large bundle in MiB")
