@@ -124,6 +124,7 @@ async def _lifespan(state: ServerState, _: FastAPI) -> AsyncIterator[None]:
         state.close()
         await anyio.to_thread.run_sync(heartbeat.stop)
         await anyio.to_thread.run_sync(state.follower.close)
+        await anyio.to_thread.run_sync(state.journal.close)
 
 
 def _openapi(api: FastAPI) -> dict[str, Any]:

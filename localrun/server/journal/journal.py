@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -55,6 +55,12 @@ class Journal:
         self._stats = LogFile(folder / "heartbeat_stats.jsonl", max_bytes, keep, _repair_json)
         self._listeners: tuple[Callable[[bytes], None], ...] = ()
         self._create_files()
+
+    def close(self) -> None:
+        """Close the files. The next event opens them again."""
+        with suppress(OSError), lock_folder(self.folder):  # the folder may have been removed
+            for file in (self._detailed, self._events, self._errors, self._stats):
+                file.close()
 
     def subscribe(self, listener: Callable[[bytes], None]) -> None:
         """Call `listener` with each line that this process writes, except frequent events."""

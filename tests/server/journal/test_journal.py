@@ -11,6 +11,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from localrun.errors import LocalrunError
@@ -170,6 +171,20 @@ def test_data_that_json_does_not_know_lose_no_line(journal: Journal, logs: Path)
 def test_huge_data_make_a_line_of_bounded_length(journal: Journal, logs: Path) -> None:
     journal.emit("note", data={"x": ["\x00" * 100_000] * 100})
     assert (logs / "heartbeat_detailed.jsonl").stat().st_size < 500_000
+
+
+def test_a_closed_journal_has_no_open_file_and_the_next_event_opens_it_again(
+    journal: Journal, logs: Path
+) -> None:
+    def opened() -> list[str]:
+        return [file.path for file in psutil.Process().open_files() if file.path.startswith(f"{logs}/")]
+
+    journal.emit("note", data={"n": 1})
+    assert opened()
+    journal.close()
+    assert opened() == []
+    journal.emit("note", data={"n": 2})
+    assert [line["data"]["n"] for line in detailed(logs)] == [1, 2]
 
 
 def test_a_log_that_is_moved_away_goes_on_in_a_new_file(journal: Journal, logs: Path) -> None:
