@@ -19,7 +19,7 @@ def served(tmp_path: Path) -> Iterator[ServerEnvironment]:
     [
         ("GET /task/list?asigned_by=ray", "asigned_by", "did you mean 'assigned_by'?"),
         ("GET /task/list?stat=all", "stat", "did you mean 'state'?"),
-        ("GET /task/list?q=1", "q", "expected one of: after, assigned_by, limit, state"),
+        ("GET /task/list?q=1", "q", "expected one of: after, assigned_by, limit, metadata, state"),
         ("GET /task/status?verbose=1", "verbose", "this path has none"),
         ("POST /task?wait=true", "wait", "this path has none"),
         ("PUT /task/my-id?x", "x", "this path has none"),
