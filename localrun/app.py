@@ -60,7 +60,7 @@ class App:
 
     def _preconnect(self) -> None:
         # the first use reports any of them
-        with suppress(EngineError, OSError, MemoryError, RuntimeError, ImportError):
+        with suppress(EngineError, OSError, MemoryError, RuntimeError, ImportError, SystemError):
             self._connected.info()
 
     @cached_property

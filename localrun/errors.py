@@ -326,6 +326,8 @@ def out_of_memory(error: BaseException) -> LocalrunError | None:
         or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
         or (isinstance(error, RuntimeError) and "start new thread" in text)
         or (isinstance(error, ImportError) and _NO_MEMORY.search(text))
+        # an import in C code that runs out of memory
+        or (isinstance(error, SystemError) and "without exception set" in text)
     ):
         return None
     return LocalrunError(
