@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -9,6 +10,7 @@ from dataclasses import replace
 from localrun.errors import LocalrunError, Problem
 from localrun.suggestions import closest
 
+_INPUT_HINT = re.compile(r"did you mean '(?P<input>.+)'\?")
 _UNKNOWN = ("unknown input ", "unknown argument ")  # of `values.parsing` and of iExec
 
 
@@ -30,12 +32,14 @@ def option_hints(options: Callable[[], Iterable[str]]) -> Iterator[None]:
 def _with_hint(problem: Problem, names: dict[str, str]) -> Problem:
     if not problem.message.startswith(_UNKNOWN):
         return problem
-    given = problem.path.removeprefix("inputs.")
-    found = closest(given.replace("-", "_"), names)
+    given = problem.path.removeprefix("inputs.").replace("-", "_")
+    found = closest(given, names)
     if found is None:
         return problem
-    remedy = f"did you mean the option {names[found]!r}?"
-    if problem.remedy.startswith("did you mean "):
-        remedy = problem.remedy.replace("did you mean ", "did you mean the input ").rstrip("?")
-        remedy += f" or the option {names[found]!r}?"
+    hint = _INPUT_HINT.fullmatch(problem.remedy)
+    if hint is None:
+        return replace(problem, remedy=f"did you mean the option {names[found]!r}?")
+    if closest(given, [hint["input"], found]) != found:  # the input is more similar
+        return problem
+    remedy = f"did you mean the input {hint['input']!r} or the option {names[found]!r}?"
     return replace(problem, remedy=remedy)

@@ -87,7 +87,9 @@ class TaskLines:
         except (OSError, ValueError):  # not a file, such as in a test
             print_out(text)
             return
-        while not select.select([], [descriptor], [], _POLL)[1]:
+        writable = select.poll()  # select.select refuses descriptors from 1024 on
+        writable.register(descriptor, select.POLLOUT)
+        while not writable.poll(_POLL * 1000):
             if self._is_closed.is_set():
                 return
         try:

@@ -42,7 +42,9 @@ def chromium() -> Iterator[Browser]:
     assert program, "chromium not found (Debian: chromium)"
     assert (ASSETS / "index.html").exists(), "the web page is not built; run `make ui`"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        # a scroll that is animated goes on after the page has noticed it
+        options = ["--no-sandbox", "--disable-smooth-scrolling"]
+        browser = playwright.chromium.launch(executable_path=program, args=options)
         yield browser
         browser.close()
     for thread in threading.enumerate():

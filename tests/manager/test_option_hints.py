@@ -26,6 +26,8 @@ def hinted(problem: Problem, *options: str) -> str:
         ("timeout", "expected one of: a, b", "did you mean the option 'timeout'?"),
         ("Time-Out", "", "did you mean the option 'timeout'?"),
         ("timeot", "did you mean 'time'?", "did you mean the input 'time' or the option 'timeout'?"),
+        ("timeot", "did you mean 'timeot_s'?", "did you mean the input 'timeot_s' or the option 'timeout'?"),
+        ("tim", "did you mean 'time'?", "did you mean 'time'?"),
         ("copy-inputs", "", "did you mean the option '--copy-inputs'?"),
         ("xyz", "expected one of: a, b", "expected one of: a, b"),
     ],

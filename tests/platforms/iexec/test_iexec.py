@@ -398,7 +398,7 @@ def test_what_no_app_is_given_is_refused_from_python(tmp_path: Path) -> None:
         pytest.raises(UsageError) as caught,
     ):
         localrun.submit(IMAGE, profile="iexec", arg="x", home=env.app.settings.home)
-    assert "did you mean the input 'args'" in str(caught.value)
+    assert "did you mean 'args'?" in str(caught.value)
 
 
 def test_a_profile_that_is_not_known_is_refused(tmp_path: Path) -> None:
