@@ -17,7 +17,7 @@ TEST_PACKAGES := busybox=busybox-static setpriv=util-linux curl=curl jq=jq git=g
     docker-registry=docker-registry ip=iproute2
 SKIP_LOCALLY := { [ -z "$$CI" ] && echo "Tests that need it are skipped."; }
 
-.PHONY: help demo test engines pythons attack lint format docs reference screenshot ui browser ui-test bench venv docker \
+.PHONY: help demo test examples engines pythons attack lint format docs reference screenshot ui browser ui-test bench venv docker \
     base clean
 
 help: ## list the targets
@@ -35,7 +35,13 @@ test: venv ## run lint and the tests, on a real engine if possible
 	@$(BIN)/python -m compileall -q localrun
 	@# not $$(MAKE), which `make -n` would run
 	@.ci/both "make lint PYTHON=$(PYTHON)" \
-	    "env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -q -n $(WORKERS) --no-loadscope-reorder -m 'not slow'"
+	    "env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -q -n $(WORKERS) --no-loadscope-reorder -m 'not slow and not examples'"
+
+examples: venv ## run the examples of the docs and the samples, on a real engine if possible
+	@$(MAKE) base || $(SKIP_LOCALLY)
+	@.ci/packages $(TEST_PACKAGES) || $(SKIP_LOCALLY)
+	@.ci/buildx build/docker || $(SKIP_LOCALLY)
+	$(BIN)/python -m pytest -q -n $(WORKERS) -m 'examples and not slow'
 
 # ENGINES: some of those that docs/engines.md lists; all by default. TESTS: test files instead of the usual ones.
 # QUICK: if set, a few of the usual ones.

@@ -255,7 +255,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start with the files that use an engine: they take longest, and the others fill the gaps."""
+    """Mark the examples, and start with the files that use an engine.
+
+    They take longest, and the others fill the gaps.
+    """
+    for item in items:
+        if item.nodeid.startswith(("tests/docs/", "tests/samples/")) and item.get_closest_marker("docker"):
+            item.add_marker("examples")
     slow = {item.path for item in items if item.get_closest_marker("docker")}
     items.sort(key=lambda item: item.path not in slow)
 
