@@ -36,7 +36,7 @@ def test_a_folder_is_built_mounted_and_run_with_the_options_of_its_settings_file
         with Process("run", str(tmp_path), "--json", "-i", "b=5", cwd=below) as process:
             result = process.result()
     finally:
-        for found in docker_engine.images(build_labels(tmp_path.resolve())):
+        for found in docker_engine.images(build_labels(tmp_path.resolve(), mounted=["src"])):
             for tag in found.tags:
                 docker_engine.remove_image(tag)
     assert result.code == 0, result.err
