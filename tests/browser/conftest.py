@@ -42,9 +42,7 @@ def chromium() -> Iterator[Browser]:
     assert program, "chromium not found (Debian: chromium)"
     assert (ASSETS / "index.html").exists(), "the web page is not built; run `make ui`"
     with sync_playwright() as playwright:
-        # a scroll that is animated goes on after the page has noticed it
-        options = ["--no-sandbox", "--disable-smooth-scrolling"]
-        browser = playwright.chromium.launch(executable_path=program, args=options)
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         yield browser
         browser.close()
     for thread in threading.enumerate():
