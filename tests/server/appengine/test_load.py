@@ -78,7 +78,7 @@ def growth_of(server: ServerProcess) -> Iterator[list[int]]:
 
 @pytest.mark.docker
 @pytest.mark.timeout(1500)
-@pytest.mark.parametrize("size", [100 * MIB, pytest.param(2048 * MIB, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("size", [100 * MIB, pytest.param(2**31 - 1, marks=pytest.mark.slow)])
 def test_a_large_input_is_sent_stored_and_read_in_constant_memory(tmp_path: Path, size: int) -> None:
     large = tmp_path / "large"
     with large.open("wb") as stream:
