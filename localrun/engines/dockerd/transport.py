@@ -228,7 +228,7 @@ class Response:
                 self._connection.sock.sendall(data)
 
     def end_input(self) -> None:
-        """Tell the other side that nothing more is sent."""
+        """Close the sending direction of the connection."""
         if self._connection is not None:
             with contextlib.suppress(OSError):
                 self._connection.sock.shutdown(socket.SHUT_WR)

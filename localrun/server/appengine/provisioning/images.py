@@ -13,7 +13,7 @@ from localrun.values.image_headers.bounded_reader import CorruptFile, ImageHeade
 from localrun.values.image_headers.tiff import BIG
 
 _FORMAT = "invalid image format"
-_READ_WITHOUT_FORMATS = ("png", "jpeg", "tiff")  # sizes that Java reads by itself
+_READ_WITHOUT_FORMATS = ("png", "jpeg", "tiff")  # formats whose size Java reads without plugins
 
 
 def check_image(kind: Image, path: Path) -> bool:

@@ -167,7 +167,7 @@ class Provisioner:
     def _check_file(self, kind: DataType, path: Path) -> bool:
         """Check an uploaded file; return whether it is a slide to unpack. Raises `InvalidValue`."""
         if not isinstance(kind, _FILES):
-            content_of(kind, path, self._find_file)  # raises: a file is no value of another type
+            content_of(kind, path, self._find_file)  # raises: only file types take a file
         unpack = check_file(kind, path)
         if unpack and has_folders(path):
             self._deviate("slide_folders")
