@@ -23,6 +23,7 @@ from localrun.engines.dockerd import DockerEngine
 from localrun.settings import Settings
 from tests.conftest import ROOT, skip_or_fail
 from tests.support.samples import docker
+from tests.support.session import remove_at_end
 from tests.support.wheels import write_wheel
 
 BASE = "localrun-base/python"
@@ -130,7 +131,8 @@ def place(
         for name in ("CACHE", "LEDGER"):
             patch.setenv(f"LOCALRUN_{name}", str(root / name.lower()))
         yield made
-    docker("image", "rm", "-f", *made.images, *PYTHONS, UV, OTHER_UV, *(built_images() - before))
+    docker("image", "rm", *made.images, *PYTHONS, UV, OTHER_UV)
+    remove_at_end(*(built_images() - before))  # also those of other tests, which may still use them
 
 
 def import_program(name: str) -> None:
