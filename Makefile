@@ -17,7 +17,7 @@ TEST_PACKAGES := busybox=busybox-static setpriv=util-linux curl=curl jq=jq git=g
     docker-registry=docker-registry ip=iproute2
 SKIP_LOCALLY := { [ -z "$$CI" ] && echo "Tests that need it are skipped."; }
 
-.PHONY: help demo test examples engines pythons attack lint format docs reference screenshot ui browser ui-test bench venv docker \
+.PHONY: help demo test examples engines cluster pythons attack lint format docs reference screenshot ui browser ui-test bench venv docker \
     base clean
 
 help: ## list the targets
@@ -35,13 +35,13 @@ test: venv ## run lint and the tests, on a real engine if possible
 	@$(BIN)/python -m compileall -q localrun
 	@# not $$(MAKE), which `make -n` would run
 	@.ci/both "make lint PYTHON=$(PYTHON)" \
-	    "env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -q -n $(WORKERS) --no-loadscope-reorder -m 'not slow and not examples'"
+	    "env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -q -n $(WORKERS) --no-loadscope-reorder -m 'not slow and not examples and not cluster'"
 
 examples: venv ## run the examples of the docs and the samples, on a real engine if possible
 	@$(MAKE) base || $(SKIP_LOCALLY)
 	@.ci/packages $(TEST_PACKAGES) || $(SKIP_LOCALLY)
 	@.ci/buildx build/docker || $(SKIP_LOCALLY)
-	$(BIN)/python -m pytest -q -n $(WORKERS) -m 'examples and not slow'
+	$(BIN)/python -m pytest -q -n $(WORKERS) -m 'examples and not slow and not cluster'
 
 # ENGINES: some of those that docs/engines.md lists; all by default. TESTS: test files instead of the usual ones.
 # QUICK: if set, a few of the usual ones.
@@ -53,6 +53,11 @@ engines: venv base ## run the engine tests on Docker, Podman and others (as root
 	@.ci/packages $(TEST_PACKAGES)
 	@.ci/buildx build/docker
 	$(BIN)/python -m tests.support.machines.matrix $(ENGINES) $(if $(QUICK),--quick) $(addprefix --file ,$(TESTS))
+
+# TESTS: a file or folder of tests, such as tests/cluster/test_failures.py.
+cluster: venv base ## run tasks on two nodes, each with its own engine and Dask worker (as root)
+	@.ci/packages $(TEST_PACKAGES)
+	$(BIN)/python -m pytest -q -m cluster $(or $(TESTS),tests/cluster)
 
 # PYTHONS: versions instead of all that are supported.
 PYTHONS ?=

@@ -66,7 +66,7 @@ ANYWHERE = {"msgspec"}
 READS_ENVIRONMENT = {"cli", "api", "server", "pytest_plugin"}
 SKIPPED_BY_TOOLS = {"build", "dist", "venv", "node_modules"}  # git, hatch, ruff and pytest skip such folders
 # not named after a package folder
-OTHER_TESTS = {"browser", "attack", "data", "docs", "faults", "modules", "samples", "support"}
+OTHER_TESTS = {"browser", "attack", "cluster", "data", "docs", "faults", "modules", "samples", "support"}
 MOST_LINES = 400
 LONGEST_FUNCTION = 67
 

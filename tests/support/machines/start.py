@@ -32,14 +32,14 @@ network_backend = "netavark"
 """
 
 
-def start_docker(folder: Path, user: User, *, containerd_store: bool = False) -> str:
-    """Start `dockerd` with its usual socket; return its address."""
+def start_docker(folder: Path, user: User, *options: str, containerd_store: bool = False) -> str:
+    """Start `dockerd` with its usual socket and more options; return its address."""
     socket = user.runtime / "docker.sock" if user.prefix else Path("/run/docker.sock")
     features = {"containerd-snapshotter": containerd_store} if containerd_store else {}
     (folder / "daemon.json").write_text(json.dumps({"features": features}))
     places = [f"--{name}={user.home}/{name}" for name in ("data-root", "exec-root", "pidfile")]
     command = [ROOTLESS_DOCKERD if user.prefix else "dockerd", f"--config-file={folder}/daemon.json"]
-    return _start([*command, "-H", f"unix://{socket}", *places], socket, folder, user)
+    return _start([*command, "-H", f"unix://{socket}", *places, *options], socket, folder, user)
 
 
 def start_podman(folder: Path, user: User) -> str:

@@ -1,0 +1,1 @@
+"""Tests on two nodes with engines of their own; `make cluster` runs them."""
