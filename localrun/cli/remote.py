@@ -83,7 +83,8 @@ def run_remotely(context: CliContext, url: str, request: Request, choices: Choic
         if choices.as_json:
             print_json(result.as_dict())
         else:
-            print_out(escape_lines("\n".join(_lines(result, quiet=choices.quiet))))
+            lines = _lines(result, folder, choices.output, quiet=choices.quiet)
+            print_out(escape_lines("\n".join(lines)))
     return _exit_code(result)
 
 
@@ -108,8 +109,8 @@ def _exit_code(result: RemoteResult) -> ExitCode:
     return ExitCode.FINISHED if result.agree and result.state == "FINISHED" else ExitCode.TASK_FAILED
 
 
-def _lines(result: RemoteResult, *, quiet: bool) -> Iterator[str]:
-    from localrun.console.results import value_text
+def _lines(result: RemoteResult, folder: Path, output: Path | None, *, quiet: bool) -> Iterator[str]:
+    from localrun.console.results import output_lines
 
     if not quiet:
         yield from table(result.steps)
@@ -117,7 +118,9 @@ def _lines(result: RemoteResult, *, quiet: bool) -> Iterator[str]:
         yield f"different output {change.path}: {change.note or 'localrun - server +'}"
         yield from (f"    {line}" for line in change.details)
     if result.outputs is not None:
-        yield from (f"{name} = {value_text(value)}" for name, value in result.outputs.outputs.items())
+        place = f"{output.absolute()}/" if output is not None else ""
+        for line in output_lines(result.outputs.outputs, [folder]):
+            yield line.replace(f"{folder}/", place)  # the folder is temporary
     if not quiet:
         yield summary(result.steps, agree=result.agree, url=result.url)
 

@@ -128,7 +128,7 @@ def test_a_task_runs_on_both_and_the_outputs_are_compared(localrun: Command, bun
     with serve_stub() as stub:
         done = run(localrun, bundle, stub.url, "-o", localrun.folder / "out")
         assert done.code == 0, done.out + done.err
-        assert "sum = 7" in done.out
+        assert "sum: 7" in done.out
         assert f"localrun and {stub.url}/app-engine/v1 agree" in done.out
         assert (localrun.folder / "out/sum").read_text() == "7"
         calls = [call.partition("/")[0] for call in stub.requests]
