@@ -46,6 +46,7 @@ def make_report(
     body = [
         sections.header(view),
         sections.problems(view),
+        sections.metadata(view, redactor),
         sections.section("Images", images) if images else None,
         sections.parameters("Outputs", view["outputs"], budget, redactor),
         sections.parameters("Inputs", view["inputs"], budget, redactor),

@@ -12,11 +12,13 @@ from localrun.report.images.features import collect_features
 from localrun.report.page.budget import SizeBudget
 from localrun.report.page.markup import Markup, join, tag
 from localrun.undecodable import quote
+from localrun.units import format_count
 from localrun.values.rasters import display
-from localrun.values.rasters.raster import Area, UnreadableImage
+from localrun.values.rasters.raster import Area, Part, Raster, UnreadableImage
 from localrun.values.untrusted import UnsafePath
 
 MAX_IMAGES = 40
+_MAX_FRAMES = 8  # of an image
 _MAX_VERTICES = 20_000  # on one image
 _SIDE = 1024  # pixels of a preview
 _MAX_PNG = 256 * 1024  # bytes of a preview without loss
@@ -24,6 +26,7 @@ _MAX_PNG = 256 * 1024  # bytes of a preview without loss
 _COLORS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#d55e00", "#cc79a7", "#0072b2")
 
 Feature = dict[str, Any]
+Preview = tuple[str, tuple[int, int], list[str]]
 
 
 def figures(catalog: TaskCatalog, budget: SizeBudget, *, side: int = _SIDE, most: int = MAX_IMAGES) -> Markup:
@@ -31,17 +34,32 @@ def figures(catalog: TaskCatalog, budget: SizeBudget, *, side: int = _SIDE, most
     places = list(catalog.images())
     for place in places[most:]:
         budget.omit(f"image {catalog.label(place)}: only the first {most} are shown")
-    return join(*(_figure(catalog, place, budget, side) for place in places[:most]))
+    return join(*(one for place in places[:most] for one in _frames(catalog, place, budget, side)))
 
 
-def _figure(catalog: TaskCatalog, place: str, budget: SizeBudget, side: int) -> Markup:
+def _frames(catalog: TaskCatalog, place: str, budget: SizeBudget, side: int) -> Iterator[Markup]:
+    """Yield a figure for each of the first frames of an image."""
     label = catalog.label(place)
-    try:
-        picture, (width, height), notes = _preview(catalog, place, budget, side)
-    except UnreadableImage as error:
-        reason = f"{error}; {error.remedy}" if error.remedy else str(error)
-        budget.omit(f"image {label}: {reason}")
-        return tag("figure", tag("figcaption", tag("strong", label), f" {reason}"), class_="missing")
+    frame, frames = 0, 1
+    while frame < min(frames, _MAX_FRAMES):
+        try:
+            raster = _open(catalog, place, frame)
+            frames = raster.frames
+            title = label if frames == 1 else f"{label}, frame {frame + 1} of {frames}"
+            yield _figure(catalog, place, title, _preview(raster, budget, side), budget)
+        except UnreadableImage as error:
+            reason = f"{error}; {error.remedy}" if error.remedy else str(error)
+            title = f"{label}, frame {frame + 1}" if frame else label
+            budget.omit(f"image {title}: {reason}")
+            yield tag("figure", tag("figcaption", tag("strong", title), f" {reason}"), class_="missing")
+        frame += 1
+    if frames > _MAX_FRAMES:
+        budget.omit(f"image {label}: only the first {_MAX_FRAMES} of {frames} frames are shown")
+        yield tag("p", f"{label}: {format_count(frames - _MAX_FRAMES, 'more frame')} of {frames}")
+
+
+def _figure(catalog: TaskCatalog, place: str, label: str, preview: Preview, budget: SizeBudget) -> Markup:
+    picture, (width, height), notes = preview
     overlay, legend, omitted = _overlay(catalog, place, budget, (width, height))
     notes += omitted
     shown = tag(
@@ -59,17 +77,19 @@ def _figure(catalog: TaskCatalog, place: str, budget: SizeBudget, side: int) -> 
     return tag("figure", shown, tag("figcaption", caption, *remarks))
 
 
-def _preview(
-    catalog: TaskCatalog, place: str, budget: SizeBudget, side: int
-) -> tuple[str, tuple[int, int], list[str]]:
-    """Return an image as a data URL, its size in pixels, and notes on it. Raises `UnreadableImage`."""
+def _open(catalog: TaskCatalog, place: str, frame: int) -> Raster:
+    """Open a frame of an image. Raises `UnreadableImage`."""
     try:
         found = catalog.files.find(place)
     except UnsafePath as error:
         raise UnreadableImage(str(error)) from error
     if found is None:
         raise UnreadableImage("its file is gone")
-    raster = found.open_raster()
+    return found.open_raster(Part(frame))
+
+
+def _preview(raster: Raster, budget: SizeBudget, side: int) -> Preview:
+    """Return an image as a data URL, its size in pixels, and notes on it. Raises `UnreadableImage`."""
     size = display.overview_size(raster.size, side)
     shown = display.find_range(raster)
     rendered = display.render(raster, Area(0, 0, *raster.size), size, shown)

@@ -6,6 +6,7 @@ import os
 from datetime import UTC, datetime
 from typing import Any
 
+from localrun.console.results import value_text
 from localrun.masking.redaction import Redactor
 from localrun.report.page.budget import SizeBudget
 from localrun.report.page.markup import Child, Markup, join, table, tag
@@ -50,6 +51,13 @@ def problems(view: Fields) -> Markup:
     found = [_problem(one) for one in view["problems"]]
     found += [tag("li", one, class_="warning") for one in view["warnings"]]
     return section("Problems and warnings", tag("ul", *found)) if found else Markup()
+
+
+def metadata(view: Fields, redactor: Redactor) -> Markup:
+    """Return a table of the values that users stored with the task."""
+    found = redactor.redact(view["row"]["metadata"])
+    rows = [(tag("code", key), tag("code", value_text(value)[:_MAX_VALUE])) for key, value in found.items()]
+    return section("Metadata", table(("key", "value"), rows, "metadata")) if rows else Markup()
 
 
 def _problem(problem: Fields) -> Markup:

@@ -52,7 +52,7 @@ def open_dicom(opener: Opener, frame: int = 0) -> Raster:
     if file.whole is not None:
         return _slide([file], "dicom")
     layer = TiledLayer(file.tile, file.tile, lambda _column, _row: file.frame(frame))
-    return _raster(file, [layer], "dicom", frame)
+    return _raster(file, [layer], "dicom")
 
 
 def open_slide(files: SlideFiles) -> Raster:
@@ -82,11 +82,8 @@ def _slide(files: list[_DicomFile], name: str) -> Raster:
     return _raster(full, list(layers.values()), name)
 
 
-def _raster(file: _DicomFile, layers: list[Layer], name: str, frame: int = 0) -> Raster:
+def _raster(file: _DicomFile, layers: list[Layer], name: str) -> Raster:
     color: Color = "rgb" if file.samples >= 3 or file.photometric == "PALETTE COLOR" else "gray"
-    notes = []
-    if file.whole is None and file.frames > 1 and frame == 0:
-        notes.append(f"the first of {file.frames} frames is shown")
     return Raster(
         format=name,
         channels=file.samples,
@@ -97,7 +94,6 @@ def _raster(file: _DicomFile, layers: list[Layer], name: str, frame: int = 0) ->
         window=file.window,
         is_inverted=file.photometric == "MONOCHROME1",
         is_lossy=file.syntax.endswith(_LOSSY),
-        notes=notes,
     )
 
 

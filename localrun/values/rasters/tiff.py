@@ -12,6 +12,7 @@ import zlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from localrun.units import format_count
 from localrun.values.image_headers.bounded_reader import CorruptFile
 from localrun.values.pixels import without_size_limit
 from localrun.values.rasters import pillow, tiff_pages
@@ -58,7 +59,9 @@ def open_tiff(opener: Opener, part: Part = FIRST) -> Raster:
         page = frames[part.frame]
         tiles = _Tiles.of(page, part.channel)
         if tiles is None:
-            return replace(pillow.open_image("tiff", opener, page.position), frames=len(frames))
+            found = pillow.open_image("tiff", opener, page.position)
+            found.notes.extend(_left_out(pages, page, {page.size}))
+            return replace(found, frames=len(frames))
         layers = [tiles.layer(), *_lower_layers(_belonging(pages, page), tiles)]
     except CorruptFile as error:
         raise UnreadableImage(f"corrupt tiff: {error}", "write a valid image") from error
@@ -68,8 +71,7 @@ def open_tiff(opener: Opener, part: Part = FIRST) -> Raster:
         first = "the first" if tiles.shown == 1 else f"the first {tiles.shown}"
         verb = "is" if tiles.shown == 1 else "are"
         notes.append(f"{first} of {tiles.samples} channels {verb} shown")
-    if len(frames) > 1 and part.frame == 0:
-        notes.append(f"the first of {len(frames)} images in the file is shown")
+    notes += _left_out(pages, page, {layer.size for layer in layers})
     return Raster(
         format="tiff",
         channels=tiles.samples,
@@ -90,6 +92,12 @@ def _belonging(pages: list[TiffPage], page: TiffPage) -> list[TiffPage]:
         for one in pages
         if (one.position == page.position if one.is_sub else page.position == 0 and one is not page)
     ]
+
+
+def _left_out(pages: list[TiffPage], page: TiffPage, shown: set[Size]) -> list[str]:
+    """Return a note, with the first page, on those that are neither frames nor lower resolutions."""
+    count = 0 if page.position else sum(not one.is_sub and one.size not in shown for one in pages)
+    return [f"{format_count(count, 'image')} of another size in the file not shown"] if count else []
 
 
 def _lower_layers(pages: list[TiffPage], full: _Tiles) -> list[TiledLayer]:

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from localrun.engines.fake import FakeContainer
 from localrun.report.images.catalog import TaskCatalog
 from localrun.report.page import document, pictures, sections
 from localrun.report.page.budget import SizeBudget
 from localrun.report.page.document import TaskReport, make_report
+from localrun.task import metadata
 from localrun.task.record import TaskRecord
 from localrun.task.workspace import Workspace
 from tests.support import image_files
@@ -166,6 +168,32 @@ def test_more_images_than_the_limit_are_named(tmp_path: Path) -> None:
         shown = pictures.figures(catalog, budget, most=1)
     assert shown.count("<image") == 1
     assert budget.omitted == ["image outputs.mask: only the first 1 are shown"]
+
+
+def test_the_first_frames_of_an_image_are_shown_and_the_others_are_counted(tmp_path: Path) -> None:
+    def program(container: FakeContainer) -> int:
+        find_squares(container)
+        pages = [Image.new("RGB", (40, 30), (10 * number, 0, 0)) for number in range(10)]
+        pages[0].save(container.path("/outputs/mask"), "TIFF", save_all=True, append_images=pages[1:])
+        return 0
+
+    found = report(tmp_path, program)
+    assert len(StaticPage(found.html).links) == 1 + 8
+    for part in ("outputs.mask, frame 1 of 10", "outputs.mask, frame 8 of 10", "2 more frames of 10"):
+        assert part in StaticPage(found.html).text
+    assert "image outputs.mask: only the first 8 of 10 frames are shown" in found.omitted
+
+
+def test_a_report_shows_the_metadata_of_a_task_without_secrets(tmp_path: Path) -> None:
+    def with_metadata(record: TaskRecord, workspace: Workspace) -> TaskRecord:
+        metadata.save(workspace, {"cohort": "B", "note": HOSTILE, "api_key": "s3cret"})
+        return record
+
+    found = report(tmp_path, change=with_metadata).html
+    text = StaticPage(found).text
+    assert "cohort" in text
+    assert HOSTILE in text
+    assert "s3cret" not in found
 
 
 def test_an_image_bomb_is_named_and_not_decoded(tmp_path: Path) -> None:

@@ -107,12 +107,12 @@ def test_a_lower_resolution_in_the_file_is_used() -> None:
 def test_a_page_of_another_shape_is_no_lower_resolution() -> None:
     found = opened(tiff_bytes([gradient(), gradient(100, 90), gradient(30, 20, channels=1)]))
     assert [layer.size for layer in found.layers] == [(300, 200)]
+    assert found.notes == ["2 images of another size in the file not shown"]
 
 
 def test_pages_of_the_same_size_are_counted() -> None:
     found = opened(tiff_bytes([gradient(), gradient(), gradient()]))
-    assert found.frames == 3
-    assert found.notes == ["the first of 3 images in the file is shown"]
+    assert (found.frames, found.notes) == (3, [])
 
 
 def test_more_channels_than_colors_show_the_first() -> None:

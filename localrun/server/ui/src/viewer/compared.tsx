@@ -1,42 +1,73 @@
+import type OlMap from "ol/Map";
 import type View from "ol/View";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiError, send } from "../api/client";
 import { useGet } from "../api/hooks";
 import type { Compared } from "../files/compare-files";
 import { Skeleton } from "../components/notice";
+import { plural } from "../model/format";
 import { COLOURS, encodedPlace, featuresOf, fit, makeMap, styleOf, tileLayer, vectorLayer, viewOf } from "./image-map";
 import { difference } from "./difference";
-import { Swatch } from "./viewer";
-import { FIRST, type ImageDescription, type Shapes, type TaskImages } from "./types";
+import { Parts, Swatch } from "./viewer";
+import { FIRST, partQuery, type ImageDescription, type Shapes, type Shown, type TaskImages } from "./types";
 
 const COMPARED = 1024; // pixels of the longer side of the images whose difference is shown
 
 /** Two images that move together, and their difference. */
 export function ComparedImages({ first, second }: Compared) {
+  const [shown, setShown] = useState<Shown>(FIRST);
   const a = useGet<ImageDescription>(imagePath(first));
   const b = useGet<ImageDescription>(imagePath(second));
   const view = useRef<View | null>(null);
   if (a.error || b.error) return <p class="problem">{(a.error ?? b.error)?.message}</p>;
   if (!a.data || !b.data) return <Skeleton rows={4} height={40} />;
   view.current ??= viewOf({ width: Math.max(a.data.width, b.data.width), height: Math.max(a.data.height, b.data.height) });
+  const frames = Math.min(a.data.frames, b.data.frames);
+  const more = Math.max(a.data.frames, b.data.frames) - frames;
+  const both = { ...a.data, frames, channels: Math.min(a.data.channels, b.data.channels) };
+  const part = `${shown.frame},${shown.channel}`;
   return (
-    <div class="side-by-side">
-      <Picture title="A" task={first.task} image={a.data} view={view.current} />
-      <Picture title="B" task={second.task} image={b.data} view={view.current} />
-      <Difference first={first} second={second} />
-    </div>
+    <>
+      <div class="viewer-tools">
+        <Parts image={both} shown={shown} onChange={setShown} />
+        {more > 0 && (
+          <span class="problem">
+            {a.data.frames > frames ? "A" : "B"} has {plural(more, "more frame")}
+          </span>
+        )}
+      </div>
+      <div class="side-by-side">
+        <Picture title="A" task={first.task} image={a.data} view={view.current} shown={shown} />
+        <Picture title="B" task={second.task} image={b.data} view={view.current} shown={shown} />
+        <Difference key={part} first={first} second={second} shown={shown} />
+      </div>
+    </>
   );
 }
 
-function Picture({ title, task, image, view }: { title: string; task: string; image: ImageDescription; view: View }) {
+interface PictureProps {
+  title: string;
+  task: string;
+  image: ImageDescription;
+  view: View;
+  shown: Shown;
+}
+
+function Picture({ title, task, image, view, shown }: PictureProps) {
   const place = useRef<HTMLDivElement>(null);
+  const map = useRef<OlMap | null>(null);
   useEffect(() => {
     if (!place.current) return undefined;
-    const map = makeMap(place.current, view);
-    map.addLayer(tileLayer(task, image, FIRST));
-    fit(map, image);
-    return () => map.setTarget(undefined);
+    const made = makeMap(place.current, view);
+    map.current = made;
+    fit(made, image);
+    return () => made.setTarget(undefined);
   }, []);
+  useEffect(() => {
+    const layer = tileLayer(task, image, shown);
+    map.current?.addLayer(layer);
+    return () => void map.current?.removeLayer(layer);
+  }, [shown.frame, shown.channel]);
   return (
     <figure>
       <figcaption>
@@ -47,12 +78,12 @@ function Picture({ title, task, image, view }: { title: string; task: string; im
   );
 }
 
-function Difference({ first, second }: Compared) {
+function Difference({ first, second, shown }: Compared & { shown: Shown }) {
   const place = useRef<HTMLCanvasElement>(null);
   const [text, setText] = useState("comparing");
   useEffect(() => {
     const abort = new AbortController();
-    Promise.all([pixels(first, abort.signal), pixels(second, abort.signal)]).then(
+    Promise.all([pixels(first, shown, abort.signal), pixels(second, shown, abort.signal)]).then(
       ([a, b]) => {
         if (a.width !== b.width || a.height !== b.height) return setText("the images have different sizes");
         const found = difference(a.data, b.data);
@@ -79,8 +110,9 @@ function Difference({ first, second }: Compared) {
   );
 }
 
-async function pixels(one: Compared["first"], signal: AbortSignal): Promise<ImageData> {
-  const response = await send(`/task/${encodeURIComponent(one.task)}/${encodedPlace(one.place)}/preview?max=${COMPARED}`, { signal });
+async function pixels(one: Compared["first"], shown: Shown, signal: AbortSignal): Promise<ImageData> {
+  const part = partQuery(shown).replace("?", "&");
+  const response = await send(`/task/${encodeURIComponent(one.task)}/${encodedPlace(one.place)}/preview?max=${COMPARED}${part}`, { signal });
   const bitmap = await createImageBitmap(await response.blob());
   const canvas = document.createElement("canvas");
   canvas.width = bitmap.width;

@@ -305,7 +305,7 @@ function ShapeInfo({ shape }: { shape: Shape }) {
 }
 
 /** The frame, and the channel, of an image with more than one of them. */
-function Parts({ image, shown, onChange }: { image: ImageDescription; shown: Shown; onChange: (shown: Shown) => void }) {
+export function Parts({ image, shown, onChange }: { image: ImageDescription; shown: Shown; onChange: (shown: Shown) => void }) {
   const { frames, channels } = image;
   return (
     <>
