@@ -213,6 +213,50 @@ def test_the_frames_and_channels_of_an_image_are_shown(tmp_path: Path, visit: Op
         assert visitor.accessibility_violations() == []
 
 
+def test_two_stacks_are_compared_frame_by_frame(tmp_path: Path, visit: Open) -> None:
+    def stack(container: FakeContainer) -> int:
+        assert count_cells(container) == 0
+        label = container.path("/inputs/label").read_text()
+        colors = ["red", "black"] if label == "a" else ["red", "white", "white"]
+        pages = [Image.new("RGB", (120, 120), color) for color in colors]
+        pages[0].save(container.path("/outputs/mask"), "TIFF", save_all=True, append_images=pages[1:])
+        return 0
+
+    with serve_page(tmp_path, {"cells": stack}) as server:
+        first, second = server.cells(label="a"), server.cells(label="b")
+        for task_id in (first, second):
+            server.wait(task_id)
+        visitor = visit(server.url(f"/ui/compare?a={first}&b={second}"))
+        page = visitor.page
+        page.get_by_role("button", name="Compare the images").first.click()
+        visitor.see("Frame 1 of 2")
+        visitor.see("B has 1 more frame")
+        visitor.see("no pixel differs")
+        page.get_by_role("slider", name="Frame").press("ArrowRight")
+        visitor.see("Frame 2 of 2")
+        visitor.see("100.00 % of the pixels, by up to 255")
+        assert visitor.accessibility_violations() == []
+
+
+def test_metadata_is_shown_and_leads_to_the_tasks_with_the_same(served: PageServer, visit: Open) -> None:
+    values = {"cohort": "B 2", "runs": {"a": [1, 2]}, "long": "x" * 300, "<b>": "<i>"}
+    task = {"bundle": "cells.zip", "inputs": {"image": "@cells.png", "mode": "fast"}, "metadata": values}
+    task_id = served.request("POST", "/task", {"task": task, "assigned_by": "test"})["task_id"]
+    served.wait(task_id)
+    other = served.cells()
+    visitor = visit(served.url())
+    visitor.see("cohort=B 2")
+    visitor.see("+2")
+    visitor.page.get_by_role("link", name="Count cells").last.click()
+    visitor.see('{"a":[1,2]}')
+    visitor.see("<i>")
+    assert visitor.overflow() <= 0
+    assert visitor.accessibility_violations() == []
+    visitor.page.get_by_role("link", name="B 2").click()
+    visitor.until("() => document.querySelectorAll('.line.item').length === 1")
+    assert other[:8] not in visitor.text()
+
+
 def test_a_failure_is_explained_and_the_end_of_a_task_is_announced(served: PageServer, visit: Open) -> None:
     task_id = served.cells("wait")
     visitor = visit(served.url(f"/ui/task/{task_id}"))

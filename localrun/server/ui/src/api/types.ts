@@ -62,6 +62,7 @@ export interface Row {
   warnings: number;
   problems: number;
   values: Value[];
+  metadata?: JsonObject;
   image: { direction: string; name: string } | null;
 }
 

@@ -20,7 +20,7 @@ export function SearchField({ value, onInput, field }: FieldProps) {
         onInput={(event) => onInput(event.currentTarget.value)}
         placeholder="Search, e.g. cause:OUT_OF_MEMORY by:ray"
         aria-label="Search tasks"
-        title="Words, or state: cause: by: name: id: bundle: step: kind: message: value: (also -state:FAILED)"
+        title="Words, or state: cause: by: name: id: bundle: step: kind: message: value: metadata: (also -state:FAILED)"
         spellcheck={false}
         autocomplete="off"
       />

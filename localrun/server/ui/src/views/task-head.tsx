@@ -1,6 +1,7 @@
 import { useState } from "preact/hooks";
 import type { TaskView } from "../api/types";
 import { Command, CopyButton } from "../components/copy";
+import { Metadata } from "../components/metadata";
 import { Prose } from "../components/prose";
 import { StateBadge } from "../components/icon";
 import { Ago, secondsOf } from "../components/time";
@@ -71,6 +72,7 @@ export function TaskHead({ view, now, onKill, onRerun, failure }: Props) {
           </span>
         )}
       </div>
+      <Metadata metadata={row.metadata} />
       <Reason view={view} />
       {!actions.rerun && actions.rerun_problem && row.final && <p class="muted small">Cannot run it again: {actions.rerun_problem}</p>}
     </header>

@@ -1,5 +1,6 @@
 import type { Row } from "../api/types";
 import { StateBadge } from "../components/icon";
+import { MetadataTags } from "../components/metadata";
 import { Thumbnail } from "../components/thumbnail";
 import { Ago, secondsOf } from "../components/time";
 import { bytes, duration, exact, shortId } from "../model/format";
@@ -81,6 +82,7 @@ export function TaskRow({ index, row, now, isCurrent, isSelected, onSelect, onCu
           {name}
         </a>
         {row.replicas > 0 && <span class="tag after">{row.replicas} replicas</span>}
+        <MetadataTags metadata={row.metadata} />
         {row.warnings > 0 && <span class="tag after">{row.warnings === 1 ? "1 warning" : `${row.warnings} warnings`}</span>}
       </span>
       <span role="cell" class="c-id mono" title={row.id}>
