@@ -66,7 +66,7 @@ class _Found:
         self.places: dict[Key, Problem] = {}
         self.problems: list[Problem] = []
         self._origins: dict[Key, str] = {}
-        self._blocked: dict[Key, Problem] = {}
+        self.blocked: dict[Key, Problem] = {}
 
     def has(self, name: str) -> bool:
         return (name,) in self.values
@@ -81,7 +81,7 @@ class _Found:
         self.places[key] = place
         self._origins[key] = origin or (_line(place) if place.file else place.path)
         if blocked is not None:
-            self._blocked[key] = blocked
+            self.blocked[key] = blocked
             if key[0] in FIELDS:
                 self.problems.append(blocked)
 
@@ -104,7 +104,7 @@ class _Found:
             run=run,
             variables=variables,
             origins=_dotted(self._origins),
-            blocked=_dotted(self._blocked),
+            blocked=_dotted(self.blocked),
             **sections,
         )
 
@@ -241,8 +241,10 @@ def _checked(found: _Found) -> dict[str, Any]:
         except (ValueError, TypeError) as error:  # also of msgspec
             reason = f"{str(error)[:1].lower()}{str(error)[1:]}".replace("`", "")
             problems.append(replace(place, message=f"invalid value {_shown(value)}: {reason}"))
-    problems = sorted([*problems, *found.problems], key=lambda one: (one.file, one.line))
+    problems += found.problems
     if problems:
+        untrusted = [one for one in found.blocked.values() if one not in problems]
+        problems = sorted([*problems, *untrusted], key=lambda one: (one.file, one.line))
         message = f"invalid settings ({format_count(len(problems), 'problem')})"
         raise UsageError(message, remedy="correct or remove the settings listed", problems=problems)
     return valid

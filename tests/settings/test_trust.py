@@ -85,6 +85,20 @@ def test_network_and_files_outside_need_trust(
     assert load(environ).defaults.blocked == {}
 
 
+def test_the_need_for_trust_is_reported_with_all_other_problems(
+    tmp_path: Path, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "localrun.toml").write_text(
+        "network = true\ntimeot = 3\nhome = '..'\n[inputs]\na = '@/etc/passwd'"
+    )
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="4 problems") as caught:
+        load(environ)
+    places = [(problem.line, problem.path) for problem in caught.value.problems]
+    assert places == [(1, "network"), (2, "timeot"), (3, "home"), (5, "inputs.a")]
+    assert "localrun trust" in caught.value.problems[0].remedy
+
+
 def test_a_task_folder_outside_of_an_untrusted_project_is_refused_at_once(
     tmp_path: Path, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
