@@ -16,6 +16,7 @@ from localrun.console.display.sanitize import escape_control_chars, format_colum
 from localrun.console.streams import print_err, print_json, print_out
 from localrun.errors import UsageError
 from localrun.task import metadata
+from localrun.task.selection import ALL_TASKS
 from localrun.units import format_duration
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _MAX_HINTS = 5
 _MOST_METADATA = 60  # characters of a row
 _NO_TASKS = "no tasks in this folder; run one with `localrun run BUNDLE`"
+_NO_MATCH = "no task of this folder matches; `localrun list` without filters lists all tasks"
 
 Find = Callable[["App"], Iterable["TaskRecord"]]
 Rows = Callable[[list["TaskRecord"]], list[tuple[str, ...]]]
@@ -66,16 +68,24 @@ def command(
         has_metadata = any(text != "-" for text in column[1:])
         return [(*row, text) for row, text in zip(table, column, strict=True)] if has_metadata else table
 
-    print_tasks(context, find, rows, system=system, **rest)
+    empty = _NO_TASKS if selection == ALL_TASKS else _NO_MATCH
+    print_tasks(context, find, rows, system=system, empty=empty, **rest)
 
 
 def print_tasks(
-    context: CliContext, find: Find, rows: Rows, *, watch: float | None, system: str | None, as_json: bool
+    context: CliContext,
+    find: Find,
+    rows: Rows,
+    *,
+    watch: float | None,
+    system: str | None,
+    as_json: bool,
+    empty: str = _NO_TASKS,
 ) -> None:
     """Print tasks as a table or as JSON; with `watch`, refresh the table every so many seconds."""
 
     def table(records: list[TaskRecord]) -> str:
-        return "\n".join(format_columns(rows(records))) if records else _NO_TASKS
+        return "\n".join(format_columns(rows(records))) if records else empty
 
     with context.app() as app:
         if watch is not None:  # a new task may appear at any time

@@ -66,6 +66,17 @@ def test_the_table_shows_metadata_if_a_task_has_some(localrun: Command) -> None:
     assert (len(long), long[-4:]) == (60, "x...")
 
 
+def test_a_selection_without_tasks_does_not_claim_that_there_are_none(localrun: Command) -> None:
+    localrun.run()
+    for condition in (
+        ("--state", "failed"),
+        ("--name", "x"),
+        ("--since", "2999-01-01"),
+        ("--metadata", "x=1"),
+    ):
+        assert localrun("list", *condition).err.startswith("no task of this folder matches")
+
+
 def test_invalid_conditions_are_usage_errors(localrun: Command) -> None:
     result = localrun("list", "--since", "yesterday")
     assert (result.code, "'yesterday' is not a time; expected e.g. 2h" in result.err) == (2, True)
