@@ -144,8 +144,10 @@ _DESCRIPTOR: tuple[Divergence, ...] = (
 _BUNDLE: tuple[Divergence, ...] = (
     Divergence("tar_name", "the image archive", "it must be NAMESPACE-VERSION.tar, with a '-'",
                "rename it", _UPLOAD),
-    Divergence("tar_ending", "the image archive", "it looks for a name that ends in .tar",
-               "unpack it and name it NAMESPACE-VERSION.tar", _UPLOAD),
+    Divergence("tar_ending", "the image archive",
+               "its upload succeeds, but its runs never start, because it looks for a name that ends in .tar",
+               "unpack it and name it NAMESPACE-VERSION.tar", step="run start",
+               fragments=("it looks for a name that ends in .tar",)),
     Divergence("tar_folder", "the image archive",
                "its documented place is the root, but the server accepts it in any folder",
                "move it to the root", verdict="differs", fragments=("its documented place is the root",)),

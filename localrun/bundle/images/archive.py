@@ -39,7 +39,7 @@ def inspect(span: FileSpan, name: str) -> ImageArchive:
 
 
 def _warnings(name: str, span: FileSpan, problems: Iterable[Problem]) -> Iterable[str]:
-    if span.compression[-1:] == ("gzip",):
+    if span.compression[-1:] == ("gzip",) and name.endswith(".tar"):
         yield f"{name} is compressed with gzip; App Engine would refuse this: it wants a plain .tar"
     for problem in problems:
         yield f"{name}: {problem}"

@@ -52,6 +52,10 @@ _TASKS: tuple[Deviation, ...] = (
     Deviation("bundle_unusable", "difference",
               "accepts this bundle, although no run of it can succeed",
               "a bundle that localrun cannot run is refused (400)"),
+    Deviation("image_name", "difference",
+              "accepts this bundle, but never starts its runs, because the name of the image does not end in"
+              " .tar",
+              "an image in a .tar.gz or .tgz runs"),
     Deviation("bundle_zip", "difference",
               "has no such address; only its stores have it",
               "localrun is a store, too: it serves its bundles"),

@@ -85,6 +85,8 @@ def add(service: AppEngine, folder: Path, scope: Scope) -> UploadedTask:
         raise _error(refusal, found, path, scope)
     assert described is not None
     _extract_logo(path, folder)
+    if any(finding.row == "tar_ending" for finding in report.findings):
+        deviate(scope, "image_name")
     try:
         return service.tasks.add(folder, described)
     except DuplicateTask:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,16 @@ def test_a_name_without_a_dash_is_refused(tmp_path: Path) -> None:
     report = look(bundle(tmp_path, name="image.tar"))
     assert "'image.tar'" in told(report, Severity.REFUSED)
     assert report.runs_here
+
+
+def test_a_name_that_app_engine_ignores_is_accepted_but_never_runs(tmp_path: Path) -> None:
+    (found,) = look(bundle(tmp_path, gzip.compress(image()), name="a-1.tar.gz")).findings
+    assert (found.severity, found.row, found.step, found.code) == (
+        Severity.REFUSED,
+        "tar_ending",
+        "run start",
+        "",
+    )
 
 
 def test_the_worst_comes_first_and_nothing_twice(tmp_path: Path) -> None:

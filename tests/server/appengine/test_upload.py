@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import socket
 import time
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from localrun.server.appengine.uploaded_tasks import UploadedTasks
+from tests.manager.test_recovery import add
 from tests.support.app_engine_client import AppEngineEnvironment, assert_deviates, serve_app_engine
 from tests.support.bundles import NAME, image
 from tests.support.environment import DESCRIPTOR
@@ -241,6 +243,20 @@ def test_a_bundle_that_only_app_engine_accepts_is_refused_with_a_warning(
     assert refusal(response) == HERE
     assert messages(response)
     assert_deviates(response, "bundle_unusable")
+
+
+@pytest.mark.parametrize("ending", [".tar.gz", ".tgz"])
+def test_a_compressed_image_that_app_engine_would_not_find_is_accepted_with_a_warning(
+    tmp_path: Path, ending: str
+) -> None:
+    name = NAME.removesuffix(".tar") + ending
+    with serve_app_engine(tmp_path, add) as env:
+        response = post(env, packed({"descriptor.yml": DESCRIPTOR.encode(), name: gzip.compress(IMAGE)}))
+        assert response.status_code == 200, response.text
+        assert_deviates(response, "image_name")
+        run_id = env.create_run(response.json())["id"]
+        env.start_run(run_id, a=3, b=4)
+        assert env.server.wait(run_id)["outputs"] == {"sum": 7}
 
 
 def test_an_upload_that_is_not_a_form_is_refused(env: AppEngineEnvironment) -> None:
