@@ -11,13 +11,16 @@ from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 import msgspec
 
+from localrun import fs
+from localrun.api.remote.connection import split_url
 from localrun.api.server_sent_events import read_events
 from localrun.errors import Cause, Problem, RequestRefused, TaskNotFound, UsageError
 from localrun.task.events import Event
+from localrun.task.metadata import has_values
 from localrun.task.states import TaskState
 
 _MAX_WAIT = 30.0  # seconds of one request that waits
@@ -74,14 +77,18 @@ class ServedTask(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "task_
 class Client:
     """An HTTP client of a server, which opens a connection per request.
 
-    `url` may have a path. `timeout` is the longest silence of the server in seconds. `request`, `get`,
-    `post`, `put` and `delete` return responses of any status. All other methods raise `RequestRefused`, with
-    all problems, for one that is not a success, and if the server cannot be reached; and `TaskNotFound`.
+    `url` may have a path; an invalid one raises `UsageError`. `timeout` is the longest silence of the server
+    in seconds. `request`, `get`, `post`, `put` and `delete` return responses of any status. All other methods
+    take a task or its id. They raise `RequestRefused`, with all problems, for a response that is not a
+    success, and if the server cannot be reached; and `TaskNotFound`.
     """
 
     url: str
     token: str | None = None
     timeout: float = 60.0
+
+    def __post_init__(self) -> None:
+        split_url(self.url)
 
     # -- requests --------------------------------------------------------------------------------
 
@@ -125,7 +132,7 @@ class Client:
         given |= headers or {}
         if json is not None:
             body, given = _encoded(json), {**given, "Content-Type": "application/json"}
-        parts = urlsplit(self.url)
+        parts = split_url(self.url)
         query = f"?{urlencode(params)}" if params else ""
         kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
         connection = kind(parts.netloc, timeout=self.timeout)
@@ -185,69 +192,73 @@ class Client:
         task |= {"build_args": build_args, "metadata": metadata, "resources": resources or None}
         task = {name: value for name, value in task.items() if value is not None} | fields
         body = {"task": task, "assigned_by": assigned_by}
-        method, path = ("POST", "/task") if task_id is None else ("PUT", _task(task_id))
+        method, path = ("POST", "/task") if task_id is None else ("PUT", _path(task_id))
         return _read({**self._checked(method, path, json=body), "status": ""})
 
-    def task(self, task_id: str) -> ServedTask:
+    def task(self, task: ServedTask | str) -> ServedTask:
         """Return a task as it is now."""
-        return _read(self._checked("GET", _task(task_id))["task"])
+        return _read(self._checked("GET", _path(task))["task"])
 
     def tasks(
         self,
         state: TaskState | str = "all",
         *,
-        metadata: str | None = None,
+        metadata: Mapping[str, Any] | str | None = None,
         assigned_by: str | None = None,
         limit: int | None = None,
     ) -> list[ServedTask]:
         """Return tasks in order of creation: those that are `active` or `ended`, `all`, or in a state.
 
-        Of ended ones, the last thousand. `metadata` is `KEY=VALUE`."""
-        given = {"state": str(state), "metadata": metadata, "assigned_by": assigned_by, "limit": limit}
+        Of ended ones, the last thousand. `metadata` are values by key, or `KEY=VALUE`.
+        """
+        given: dict[str, Any] = {"state": str(state), "assigned_by": assigned_by}
+        given |= {"metadata": metadata} if isinstance(metadata, str) else {}
         params = {name: value for name, value in given.items() if value is not None}
         found = self._checked("GET", "/task/list", params=params)
-        return [_read(one) for one in (*found["completed_tasks"], *found["active_tasks"])]
+        tasks = [_read(one) for one in (*found["completed_tasks"], *found["active_tasks"])]
+        if isinstance(metadata, Mapping):
+            tasks = [task for task in tasks if has_values(task.metadata, metadata)]
+        return tasks[:limit]
 
-    def wait(self, task_id: str, timeout: float | None = None) -> ServedTask:
+    def wait(self, task: ServedTask | str, timeout: float | None = None) -> ServedTask:
         """Block until a task has ended, and return it. Raises `TimeoutError` after `timeout` seconds."""
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
             left = _MAX_WAIT if deadline is None else max(0.0, deadline - time.monotonic())
             patience = min(left, _MAX_WAIT, self.timeout / 2)
-            found = self._checked("GET", f"{_task(task_id)}/wait", params={"timeout": patience})
+            found = self._checked("GET", f"{_path(task)}/wait", params={"timeout": patience})
             if found["ended"]:
                 return _read(found["task"])
             if deadline is not None and time.monotonic() >= deadline:
                 state = found["task"]["state"]
-                raise TimeoutError(f"task {task_id} has not ended after {timeout:g} s (it is {state})")
+                raise TimeoutError(f"task {_id(task)} has not ended after {timeout:g} s (it is {state})")
 
-    def follow(self, task_id: str) -> Iterator[Event]:
+    def follow(self, task: ServedTask | str) -> Iterator[Event]:
         """Yield the events of a task, past ones first, until it has ended.
 
         Continues after a lost connection. Output of the program is in `logs`.
         """
-        last = 0
+        path, last = f"{_path(task)}/events", 0
         while True:
             try:
-                for number, event in self._events(task_id, last):
+                for number, event in self._events(path, last):
                     last = number or last
                     yield event
             except (OSError, HTTPException):
-                self.task(task_id)  # raises if the server is gone
-            if self.task(task_id).state.is_final:
-                yield from (event for _, event in self._events(task_id, last))
+                self.task(task)  # raises if the server is gone
+            if self.task(task).state.is_final:
+                yield from (event for _, event in self._events(path, last))
                 return
 
-    def _events(self, task_id: str, last: int) -> Iterator[tuple[int, Event]]:
-        path = f"{_task(task_id)}/events"
+    def _events(self, path: str, last: int) -> Iterator[tuple[int, Event]]:
         with self._open("GET", path, headers={"Last-Event-ID": str(last)}) as found:
             if found.status != 200:
                 _check(Answer(found.status, dict(found.headers), found.read()), path)
             yield from read_events(found)
 
-    def logs(self, task_id: str, *, follow: bool = False) -> Iterator[str]:
+    def logs(self, task: ServedTask | str, *, follow: bool = False) -> Iterator[str]:
         """Yield the output of the program in pieces; with `follow`, until the task has ended."""
-        path = f"{_task(task_id)}/logs"
+        path = f"{_path(task)}/logs"
         try:
             with self._open("GET", path, params={"follow": "true"} if follow else None) as found:
                 if found.status != 200:
@@ -257,36 +268,36 @@ class Client:
         except (OSError, HTTPException) as error:
             raise self._unreachable(error) from error
 
-    def kill(self, task_id: str, grace: float | None = None) -> ServedTask:
+    def kill(self, task: ServedTask | str, grace: float | None = None) -> ServedTask:
         """Stop a task, and return it when it has ended. `grace` are seconds until it is killed by force."""
         params = {} if grace is None else {"grace": grace}
-        return _read(self._checked("POST", f"{_task(task_id)}/kill", params=params)["task"])
+        return _read(self._checked("POST", f"{_path(task)}/kill", params=params)["task"])
 
-    def complete(self, task_id: str, result: Mapping[str, Any] | None = None) -> ServedTask:
+    def complete(self, task: ServedTask | str, result: Mapping[str, Any] | None = None) -> ServedTask:
         """Finish a task without a container."""
         body = {"result": dict(result or {})}
-        return _read(self._checked("POST", f"{_task(task_id)}/complete", json=body)["task"])
+        return _read(self._checked("POST", f"{_path(task)}/complete", json=body)["task"])
 
     def rerun(
         self,
-        task_id: str,
+        task: ServedTask | str,
         *,
         inputs: Mapping[str, Any] | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> ServedTask:
         """Run a task again, with other values for some inputs and metadata; return the new one at once."""
         body = {"inputs": dict(inputs or {}), "metadata": dict(metadata or {})}
-        return _read({**self._checked("POST", f"{_task(task_id)}/rerun", json=body), "status": ""})
+        return _read({**self._checked("POST", f"{_path(task)}/rerun", json=body), "status": ""})
 
-    def remove(self, task_id: str) -> None:
+    def remove(self, task: ServedTask | str) -> None:
         """Delete an ended task with its files."""
-        self._checked("DELETE", _task(task_id))
+        self._checked("DELETE", _path(task))
 
     # -- files -----------------------------------------------------------------------------------
 
-    def upload_input(self, task_id: str, name: str, content: bytes | Place) -> ServedTask:
+    def upload_input(self, task: ServedTask | str, name: str, content: bytes | Place) -> ServedTask:
         """Send an input that a task waits for: its content, or the path of a file with it."""
-        path = f"{_task(task_id)}/inputs/{quote(name, safe='')}"
+        path = f"{_path(task)}/inputs/{quote(name, safe='')}"
         if isinstance(content, bytes):
             return _read(self._checked("PUT", path, body=content)["task"])
         with Path(content).open("rb") as stream:
@@ -299,16 +310,21 @@ class Client:
         _check(answer, path)
         return _read(answer.json()["task"])
 
-    def download_output(self, task_id: str, name: str, dest: Place) -> Path:
-        """Write an output to the file `dest`, also an item such as `masks/0`, and return its path."""
-        path = f"{_task(task_id)}/outputs/{quote(name)}"
+    def download_output(self, task: ServedTask | str, name: str, dest: Place) -> Path:
+        """Write an output to the file `dest`, also an item such as `masks/0`, and return its path.
+
+        `dest` appears with the whole content, or not at all.
+        """
+        path = f"{_path(task)}/outputs/{quote(name)}"
         target = Path(dest)
         with self._open("GET", path) as found:
             if found.status != 200:
                 _check(Answer(found.status, dict(found.headers), found.read()), path)
-            with target.open("wb") as stream:
+            with fs.atomic_file(target) as temp, temp.open("wb") as stream:
                 while data := found.read(_CHUNK):
                     stream.write(data)
+                if found.length:
+                    raise self._unreachable(OSError(f"the download ended {found.length} bytes too early"))
         return target
 
 
@@ -316,10 +332,14 @@ def _encoded(value: Any) -> bytes:
     return json.dumps(value).encode()
 
 
-def _task(task_id: str) -> str:
-    if not task_id:
+def _id(task: ServedTask | str) -> str:
+    return task if isinstance(task, str) else task.id
+
+
+def _path(task: ServedTask | str) -> str:
+    if not _id(task):
         raise UsageError("the task id is empty", remedy="pass the id of a task")
-    return f"/task/{quote(task_id, safe='')}"
+    return f"/task/{quote(_id(task), safe='')}"
 
 
 def _read(found: Mapping[str, Any]) -> ServedTask:

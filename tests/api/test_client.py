@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ import localrun
 from localrun.api.client import ServedTask
 from localrun.api.server_sent_events import read_events
 from localrun.engines.fake import FakeContainer
-from localrun.errors import RequestRefused, TaskNotFound
+from localrun.errors import RequestRefused, TaskNotFound, UsageError
 from localrun.pytest_plugin.live_server import run_server
 from localrun.server.config import ServerOptions
 from localrun.task.events import Event
@@ -69,6 +70,8 @@ def test_a_task_is_submitted_waited_for_and_listed(client: localrun.Client, env:
     other = client.wait(submit(client, env, metadata={"sample": "A2"}).id)
     assert [task.id for task in client.tasks()] == [created.id, other.id]
     assert [task.id for task in client.tasks("ended", metadata="sample=A2")] == [other.id]
+    assert [task.id for task in client.tasks(metadata={"sample": "A2"})] == [other.id]
+    assert client.tasks(metadata={"sample": "A3"}) == []
     assert client.tasks("FAILED") == client.tasks("active") == []
 
 
@@ -112,6 +115,39 @@ def test_inputs_are_uploaded_and_outputs_downloaded(
     client.upload_input(task.id, "b", b"4")
     assert client.wait(task.id).outputs == {"sum": 34}
     assert client.download_output(task.id, "sum", tmp_path / "sum").read_text() == "34"
+
+
+def test_a_task_stands_for_its_id(client: localrun.Client, env: Environment, tmp_path: Path) -> None:
+    task = client.wait(submit(client, env))
+    assert client.task(task) == task
+    assert list(map(repr, client.follow(task))) == list(map(repr, client.follow(task.id)))
+    assert client.download_output(task, "sum", tmp_path / "sum").read_text() == "7"
+    client.remove(client.wait(client.rerun(task)))
+
+
+def test_a_download_that_ends_too_early_is_an_error_and_keeps_the_former_file(tmp_path: Path) -> None:
+    (tmp_path / "sum").write_text("former")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n1234")
+
+        server = threading.Thread(target=serve)
+        server.start()
+        client = localrun.Client(f"http://127.0.0.1:{listener.getsockname()[1]}")
+        with pytest.raises(RequestRefused, match="ended 6 bytes too early"):
+            client.download_output("task", "sum", tmp_path / "sum")
+        server.join()
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("sum", "former")]
+
+
+@pytest.mark.parametrize("url", ["localhost:8000", "ftp://localhost", "http://", ""])
+def test_an_invalid_url_is_refused_at_once(url: str) -> None:
+    with pytest.raises(UsageError, match="invalid URL"):
+        localrun.Client(url)
 
 
 def test_a_task_without_a_container_is_completed(client: localrun.Client) -> None:

@@ -79,7 +79,7 @@ class ServerConnection:
 
     def __init__(self, url: str, token: str | None = None, timeout: float = 60.0) -> None:
         self.url = url.rstrip("/")
-        self._parts = _split(self.url)
+        self._parts = split_url(self.url)
         self._token = token
         self._timeout = timeout
 
@@ -173,14 +173,15 @@ class ServerConnection:
         )
 
 
-def _split(url: str) -> SplitResult:
+def split_url(url: str) -> SplitResult:
+    """Split the URL of a server. Raises `UsageError` if it is invalid."""
     try:
         found = urlsplit(url)
         is_valid = found.scheme in ("http", "https") and bool(found.hostname) and (found.port or 1) > 0
     except ValueError:
         is_valid = False
     if not is_valid or found.query or found.fragment or found.username:
-        raise UsageError(f"invalid URL {url!r}", remedy="use e.g. http://localhost:8080/app-engine/v1")
+        raise UsageError(f"invalid URL {url!r}", remedy="use e.g. http://localhost:8000")
     return found
 
 
