@@ -15,7 +15,7 @@ from typing import Any, ClassVar, TypeVar
 
 MOST_PROBLEMS = 200  # that one error lists
 MOST_ALIKE = 5  # problems of one kind
-_INDEX = re.compile(r"(?<=[/.\[])\d+(?=$|[/.\]])")  # of an item of an array: xs/3, xs.3, xs[3]
+_INDEX = re.compile(r"(?:(?<=[/.\[])|(?<=^row ))\d+(?=$|[/.,\]])")  # of an item or a row: xs/3, xs.3, xs[3]
 _VALUE = re.compile(r"'[^']*'|\"[^\"]*\"|-?\d[\d.,]*")
 _NO_MEMORY = re.compile(r"cannot allocate memory|failed to map segment", re.IGNORECASE)
 
@@ -100,7 +100,7 @@ class Problem:
         """The known parts of the place, e.g. `descriptor.yml:14:5 inputs.threshold.type`."""
         place = self.file
         if place and self.line:
-            place += f":{self.line}:{self.column}"
+            place += f":{self.line}:{self.column}" if self.column else f":{self.line}"
         return " ".join(part for part in (place, self.path) if part)
 
     def __str__(self) -> str:

@@ -23,6 +23,7 @@ class ExitCode(IntEnum):
     LOGS = (7, "`serve`: the log folder is not writable")
     UNHEALTHY = (8, "`doctor`: a check failed")
     NO_CONSENSUS = (9, "`--replicas`: too few replicas gave the same result")
+    SOME_FAILED = (10, "`batch`: some rows finished, and some did not")
     TIMEOUT = (124, "the task or `wait` exceeded its --timeout")  # the same as timeout(1)
     INTERRUPTED = (130, "stopped by Ctrl+C, a signal or `localrun kill`")  # the same as shells after Ctrl+C
 

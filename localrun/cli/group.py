@@ -22,6 +22,7 @@ Sections = Mapping[str, Mapping[str, tuple[str, str]]]
 SECTIONS: Sections = {
     "Run": {
         "run": ("run", "Run a task and show its outputs."),
+        "batch": ("batch", "Run a bundle over many rows of inputs."),
         "wait": ("wait", "Wait for tasks to finish."),
         "rerun": ("rerun", "Rerun a task, optionally with changed inputs or options."),
     },

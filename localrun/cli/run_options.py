@@ -116,13 +116,8 @@ with_setup_options = options.combine(
     ),
     options.build_options,
 )
-with_run_options = options.combine(
-    with_setup_options,
-    options.output,
-    options.in_image,
-    options.extensions,
-    click.option("--timeout", type=options.DURATION, help="Time limit, e.g. 90s, 10m or 1h."),
-    options.flag("--shell-on-failure", help="Open a shell in the setup of a task that failed."),
+timeout = click.option("--timeout", type=options.DURATION, help="Time limit, e.g. 90s, 10m or 1h.")
+with_repetition = options.combine(
     click.option(
         "--retries",
         type=options.COUNT_OR_ZERO,
@@ -133,6 +128,15 @@ with_run_options = options.combine(
         "--agree", type=options.COUNT, help="Replicas that must give the same result.  [default: all]"
     ),
     with_metadata,
+)
+with_run_options = options.combine(
+    with_setup_options,
+    options.output,
+    options.in_image,
+    options.extensions,
+    timeout,
+    options.flag("--shell-on-failure", help="Open a shell in the setup of a task that failed."),
+    with_repetition,
     options.flag("-d", "--detach", help="Submit the task, print its ID and return."),
     options.as_json,
     options.quiet,

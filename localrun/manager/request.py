@@ -13,6 +13,7 @@ from localrun.engines.base import BuildSecret
 from localrun.errors import UsageError
 from localrun.settings.model import NO_DEFAULTS, Defaults
 from localrun.task.options import RunOptions
+from localrun.task.record import BatchRow
 
 if TYPE_CHECKING:
     from localrun.platforms.iexec import IexecInputs
@@ -29,7 +30,8 @@ class Request(RunOptions, frozen=True):
     and SHA-256 (or an empty string). With `wait_for_inputs`, a task with missing inputs waits for them. A
     `held` task gets its inputs later, and starts on request. `secrets` are environment variables whose values
     are masked everywhere. `build_secrets` are for the build of the image. `metadata` are JSON values by key
-    for the user's own use. `submitted` is the JSON object that the request was read from.
+    for the user's own use. `submitted` is the JSON object that the request was read from. `batch` is the row
+    that the task runs.
     """
 
     bundle: Path
@@ -49,6 +51,7 @@ class Request(RunOptions, frozen=True):
     rerun_of: str = ""
     metadata: Mapping[str, Any] = msgspec.field(default_factory=dict)
     submitted: Mapping[str, Any] | None = None
+    batch: BatchRow | None = None
 
     @property
     def build(self) -> FolderBuild:

@@ -252,6 +252,7 @@ def _record(request: Request, bundle: Bundle, workspace: Workspace, plan: RunPla
         owner=current_process(),
         plan=plan,
         rerun_of=request.rerun_of,
+        batch=request.batch,
         assigned_by=request.assigned_by,
         submitted=dict(request.submitted) if request.submitted is not None else None,
         folder=str(workspace.path),

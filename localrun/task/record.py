@@ -236,9 +236,17 @@ class Crop(Frozen, frozen=True, kw_only=True):
     image_size: tuple[int, int]
 
 
+class BatchRow(Frozen, frozen=True, kw_only=True):
+    """The row of a batch that a task runs: the id of the batch, the row's number from 1, and its name."""
+
+    id: str
+    row: int
+    name: str = ""
+
+
 _ADDED = (  # later
     *("missing", "received", "regions", "crops", "engine"),
-    *("platform", "gpu_devices", "unenforced", "rerun_of"),
+    *("platform", "gpu_devices", "unenforced", "rerun_of", "batch"),
 )
 
 
@@ -295,6 +303,7 @@ class TaskRecord(Frozen, frozen=True, kw_only=True, rename={"final_state": "endi
     replica: Replica | None = None  # its number, if it is a replica
     replication: Replication | None = None  # its replicas, and the comparison of their results
     rerun_of: str = ""  # the id of the task that it is a rerun of
+    batch: BatchRow | None = None  # the row that it runs
     assigned_by: str = ""  # the client that submitted it
     submitted: dict[str, Any] | None = None  # the JSON object that it was submitted as
     result: dict[str, Any] | None = None  # what a manual task was completed with

@@ -66,6 +66,8 @@ METAVARS = (
         "NAME",
         "NAME:TYPE",
         "NAME=VALUE",
+        "NAME=@PATTERN",
+        "NAME=VALUE,VALUE",
         "NAMESPACE",
         "NUMBER=VALUE",
     ),

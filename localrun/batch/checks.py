@@ -1,0 +1,60 @@
+"""Checks of all rows before the first one runs."""
+
+from __future__ import annotations
+
+import msgspec
+
+from localrun import values
+from localrun.batch.names import RowNames
+from localrun.batch.rows import Row, RowSource
+from localrun.descriptor import Descriptor
+from localrun.errors import InputsError, Problem
+from localrun.manager.inputs import gather
+from localrun.manager.request import Request
+
+
+class CheckedRows(msgspec.Struct):
+    """What the check of all rows found: their number, the inputs that they set, and the invalid ones."""
+
+    total: int = 0
+    columns: dict[str, None] = msgspec.field(default_factory=dict)  # in the order of their appearance
+    invalid: set[int] = msgspec.field(default_factory=set)
+    problems: list[Problem] = msgspec.field(default_factory=list)
+
+
+def check_rows(source: RowSource, request: Request, descriptor: Descriptor) -> CheckedRows:
+    """Check every row as if it was submitted. Raises `InputsError` if the rows cannot be read."""
+    found = CheckedRows()
+    names = RowNames()
+    for row in source.rows(descriptor):
+        found.total += 1
+        found.columns |= dict.fromkeys(map(str, row.values))
+        problems = [*row.problems, *names.check(row)]
+        if not any(problem.path == "" for problem in row.problems):  # the row could be read
+            problems += _problems(row, request, descriptor)
+        if problems:
+            found.invalid.add(row.number)
+            found.problems += (_placed(problem, row, source.file) for problem in problems)
+    return found
+
+
+def _problems(row: Row, request: Request, descriptor: Descriptor) -> tuple[Problem, ...]:
+    try:
+        gathered = gather(row.request(request), descriptor)
+        values.check(descriptor, gathered.given, (), gathered.assigned)
+    except InputsError as error:
+        known = {_column(problem) for problem in row.problems}
+        return tuple(problem for problem in error.problems if _column(problem) not in known)
+    return ()
+
+
+def _column(problem: Problem) -> str:
+    """Return the input of a problem; empty if it concerns the whole row."""
+    return problem.path.removeprefix("inputs.").partition(".")[0]
+
+
+def _placed(problem: Problem, row: Row, file: str) -> Problem:
+    """Return a problem with its row and column; its path is `inputs.COLUMN` or empty."""
+    column = problem.path.removeprefix("inputs.")
+    place = f"row {row.number}" + (f", column {column}" if column else "")
+    return Problem(place, problem.message, problem.remedy, problem.file or file, row.line)

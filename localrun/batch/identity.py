@@ -1,0 +1,93 @@
+"""What a row is recognised by: a digest of everything that its result depends on.
+
+Limits such as memory and time are not a part of it, so a row that failed for them can run again with others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from localrun.batch.rows import Row
+from localrun.bundle.images.build_context import context_digest
+from localrun.bundle.images.source import ImageArchive, ImageFolder, ImageSource
+from localrun.descriptor import Descriptor
+from localrun.manager.inputs import gather
+from localrun.manager.request import Request
+from localrun.values import FileValue
+from localrun.values.digest import digest_folder
+
+_OPTIONS = (
+    *("platform", "command", "environment", "network", "gpus", "bind_mounts", "hardened"),
+    *("writable_inputs", "hostname", "replicas", "agree", "profile", "callback"),
+)
+
+
+def image_identity(source: ImageSource, cache: Path) -> str:
+    """Return what identifies the content of an image, without an engine; empty if only an engine knows."""
+    if isinstance(source, ImageArchive):
+        return " ".join(image.content or image.id for image in source.images)
+    return context_digest(source, cache) if isinstance(source, ImageFolder) else ""
+
+
+def shared_identity(request: Request, descriptor: Descriptor, image: str) -> dict[str, str]:
+    """Return the digests of what all rows share, by name."""
+    options = {name: getattr(request, name) for name in _OPTIONS}
+    names = {"descriptor": descriptor.source.decode("latin-1"), "image": image, **options}
+    return {name: _hash(value) for name, value in names.items()}
+
+
+class Identifier:
+    """Identifies the rows of a batch, in their order. `shared` is what `shared_identity` returned."""
+
+    def __init__(
+        self, batch: str, shared: Mapping[str, str], request: Request, descriptor: Descriptor
+    ) -> None:
+        self._batch = batch
+        self._shared = dict(sorted(shared.items()))
+        self._request = request
+        self._descriptor = descriptor
+        self._seen: Counter[bytes] = Counter()
+
+    def identify(self, row: Row) -> Row:
+        """Return the row with its digest. Raises `InputsError` if its inputs cannot be gathered."""
+        given = gather(row.request(self._request), self._descriptor).given
+        contents = {str(name): _content(value) for name, value in sorted(given.items())}
+        digest = _hash([self._shared, contents])
+        key = bytes.fromhex(digest)
+        occurrence = self._seen[key]
+        self._seen[key] += 1
+        return msgspec.structs.replace(row, batch=self._batch, digest=digest, occurrence=occurrence)
+
+
+def _content(value: Any) -> Any:
+    """Return a value with the digests of files instead of their paths."""
+    if isinstance(value, FileValue):
+        return _content(value.path)
+    if isinstance(value, os.PathLike):
+        return {"content": _file_digest(Path(value))}
+    if isinstance(value, Mapping):
+        return {str(name): _content(item) for name, item in value.items()}
+    return [_content(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _file_digest(path: Path) -> str:
+    try:
+        if path.is_dir():
+            return digest_folder(path).digest
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError:  # the row is refused when it starts
+        return f"unreadable {path}"
+
+
+def _hash(value: Any) -> str:
+    plain = msgspec.to_builtins(value, enc_hook=str)
+    return hashlib.sha256(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

@@ -1,0 +1,173 @@
+"""Rows that run as tasks on this machine."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Mapping
+from queue import Empty, SimpleQueue
+
+from localrun import fs
+from localrun.app import App
+from localrun.batch.backend import RowResult, result_of
+from localrun.batch.identity import image_identity
+from localrun.batch.rows import Row
+from localrun.bundle.images.ensure import ensure_image
+from localrun.bundle.reader import Bundle
+from localrun.errors import BundleError, DescriptorError, ImageError, InputsError, LocalrunError, TaskKilled
+from localrun.manager.request import Request
+from localrun.manager.workers import in_parallel
+from localrun.task.record import TaskRecord
+from localrun.task.states import TaskState
+from localrun.task.workspace import Workspace
+
+_Ended = RowResult | LocalrunError
+_SLOTS = 64  # tasks that wait or run; admission decides how many of them run
+
+
+class LocalBackend:
+    """The backend of this machine's task manager.
+
+    `request` has the bundle, the options and the inputs that all rows share.
+    """
+
+    def __init__(self, app: App, request: Request, jobs: int | None = None) -> None:
+        self.slots = jobs or _SLOTS
+        self._app = app
+        self._request = request.replace(detached=True)
+        self._ended: SimpleQueue[_Ended] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._in_flight: set[str] = set()
+        self._grace: float | None = None
+        self._cancelled = False
+
+    def prepare(self, bundle: Bundle) -> str:
+        request, settings = self._request, self._app.settings
+        found = ensure_image(
+            bundle.image,
+            self._app.engine,
+            cache=settings.cache,
+            pull=request.pull,
+            platform=request.platform,
+            check_cancelled=self._check_cancelled,
+        )
+        if request.pull == "always":  # once for all rows
+            self._request = request.replace(pull="missing")
+        return image_identity(bundle.image, settings.cache) or found.id
+
+    def _check_cancelled(self) -> None:
+        if self._cancelled:
+            raise TaskKilled("stopped before the first row started", remedy="run it again")
+
+    def start(self, row: Row, attempt: int) -> None:
+        adopted = self._adopt(row, attempt)
+        if adopted is not None:
+            self._watch(row, adopted)
+            return
+        task_id = row.task_id(attempt)
+        try:
+            self._app.manager.submit(row.request(self._request), task_id=task_id)
+        except (BundleError, DescriptorError, ImageError, InputsError) as error:
+            self._ended.put(refused(row, error))
+            return
+        self._watch(row, task_id)
+
+    def _adopt(self, row: Row, attempt: int) -> str | None:
+        """Return the task of this attempt, or of an earlier one which finished or runs; None if none does."""
+        for number in range(attempt, 0, -1):
+            task_id = row.task_id(number)
+            workspace = self._app.store.find(task_id)
+            if workspace is None:
+                continue
+            record = workspace.load_or_none()
+            if record is None or record.state is TaskState.CREATED:
+                self._discard(workspace)
+            elif number == attempt or record.state is TaskState.FINISHED or not record.state.is_final:
+                return task_id
+        return None
+
+    def _discard(self, workspace: Workspace) -> None:
+        """Delete a task whose process died before it had written the inputs."""
+        store = self._app.store
+        lock = store.acquire(workspace.id)
+        if lock is None and store.is_active(workspace.id):  # another process waits for its inputs
+            self._app.manager.kill_task(workspace.id)
+            store.wait_released(workspace.id)
+        store.remove(workspace, lock)
+
+    def _watch(self, row: Row, task_id: str) -> None:
+        with self._lock:
+            self._in_flight.add(task_id)
+        name = f"row-{row.number}"
+        threading.Thread(target=self._await, args=(row, task_id), name=name, daemon=True).start()
+        if self._cancelled:
+            self._kill(task_id)
+
+    def _await(self, row: Row, task_id: str) -> None:
+        message = f"internal error: the end of row {row.number} (task {task_id}) is unknown"
+        found: RowResult | LocalrunError = LocalrunError(
+            message, remedy="this is a bug in localrun; report it"
+        )
+        try:
+            found = result_of(row, self._end_of(task_id))
+        except LocalrunError as error:
+            found = error
+        except OSError as error:
+            found = fs.write_error(self._app.store.path, error)
+        finally:
+            with self._lock:
+                self._in_flight.discard(task_id)
+            self._ended.put(found)
+
+    def _end_of(self, task_id: str) -> TaskRecord:
+        """Wait for the end of a task, which this process or another one owns, or none any more."""
+        record = self._app.manager.wait_for(task_id)
+        if record is None or not record.state.is_final:
+            record = self._app.wait(task_id)
+        if not record.state.is_final:
+            raise LocalrunError(
+                f"task {record.short_id} is {record.state}, and no process can continue it",
+                remedy=f"stop it with `localrun kill {record.short_id}`, and resume the batch",
+            )
+        return record
+
+    def next(self, timeout: float | None = None) -> RowResult | None:
+        found = _get(self._ended, timeout)
+        if isinstance(found, LocalrunError):
+            raise found
+        return found
+
+    def states(self) -> Mapping[str, int]:
+        with self._lock:
+            in_flight = set(self._in_flight)
+        active = self._app.manager.get_all_active_tasks()
+        return Counter(str(task.record.state) for task in active if task.id in in_flight)
+
+    def cancel(self, grace: float | None = None) -> None:
+        self._cancelled, self._grace = True, grace
+        with self._lock:
+            running = list(self._in_flight)
+        in_parallel(self._kill, running)
+
+    def _kill(self, task_id: str) -> None:
+        try:
+            self._app.manager.kill_task(task_id, self._grace)
+            self._app.manager.wait_for(task_id)
+        except LocalrunError as error:
+            self._ended.put(error)
+
+    def close(self) -> None:
+        """Do nothing: the app belongs to the caller."""
+
+
+def refused(row: Row, error: LocalrunError) -> RowResult:
+    """Return the result of a row without a task."""
+    message = "; ".join([error.message, *map(str, error.problems)])
+    return RowResult(row, TaskState.FAILED, cause=str(error.cause), message=message)
+
+
+def _get(queue: SimpleQueue[_Ended], timeout: float | None) -> RowResult | LocalrunError | None:
+    try:
+        return queue.get(timeout=timeout) if timeout is None or timeout > 0 else queue.get_nowait()
+    except Empty:
+        return None

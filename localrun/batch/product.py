@@ -1,0 +1,103 @@
+"""Rows of --over and --grid: every combination of files and values."""
+
+from __future__ import annotations
+
+import glob
+import itertools
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from localrun.batch.rows import Row
+from localrun.descriptor import Descriptor
+from localrun.descriptor.types import format_value
+from localrun.errors import Problem, UsageError
+from localrun.values import parse_assignments
+from localrun.values.parsing import expand_path, resolve_files
+
+
+class Axis(msgspec.Struct, frozen=True):
+    """An input, and its values in the rows: as texts of `-i NAME=VALUE`, or as JSON values."""
+
+    name: str
+    texts: Sequence[str] = ()
+    values: Sequence[Any] = ()
+
+    def __len__(self) -> int:
+        return len(self.texts) or len(self.values)
+
+    def parse(self, descriptor: Descriptor) -> list[tuple[Any, tuple[Problem, ...]]]:
+        """Return each value with its problems."""
+        if self.values:
+            return [(resolve_files(value, Path()), ()) for value in self.values]
+        found = [parse_assignments([f"{self.name}={text}"], descriptor) for text in self.texts]
+        return [(one.values.get(self.name), one.problems) for one in found]
+
+
+def over(text: str) -> Axis:
+    """Return the axis of `NAME=@PATTERN`, with the files in the order of their paths.
+
+    Raises `ValueError` for another form, or if no file matches.
+    """
+    name, _, pattern = text.partition("=")
+    if not name or not pattern.startswith("@"):
+        raise ValueError(f"{text!r} is not NAME=@PATTERN; use --grid for values")
+    path = str(expand_path(pattern))
+    found = [path] if Path(path).exists() else sorted(glob.glob(path, recursive=True))  # noqa: PTH207
+    if not found:
+        raise ValueError(f"no file matches {path!r}")
+    return Axis(name, texts=[f"@{one}" for one in found])
+
+
+def grid(text: str) -> Axis:
+    """Return the axis of `NAME=VALUE,VALUE...`, or of `NAME=[...]` with a JSON list of values.
+
+    Raises `ValueError` for another form.
+    """
+    name, equals, values = text.partition("=")
+    if not name or not equals or not values:
+        raise ValueError(f"{text!r} is not NAME=VALUE,VALUE")
+    if not values.startswith("["):
+        texts = values.split(",")
+        if "" in texts:
+            raise ValueError(f"{text!r} has an empty value")
+        return Axis(name, texts=texts)
+    try:
+        found = json.loads(values)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{format_value(values)} is not a JSON list: {error}") from None
+    if not found:
+        raise ValueError(f"{text!r} has no values")
+    return Axis(name, values=found)
+
+
+class ProductRows:
+    """The product of axes: the last one changes fastest. Raises `UsageError` if two have the same name."""
+
+    file = ""
+
+    def __init__(self, axes: Sequence[Axis]) -> None:
+        self._axes = axes
+        for name, count in Counter(axis.name for axis in axes).items():
+            if count > 1:
+                message = f"{name} is set by {count} of --over and --grid"
+                raise UsageError(message, remedy="put all of its values into one")
+
+    def __len__(self) -> int:
+        return math.prod(map(len, self._axes))
+
+    def describe(self) -> dict[str, Any]:
+        return {"axes": {axis.name: len(axis) for axis in self._axes}}
+
+    def rows(self, descriptor: Descriptor) -> Iterator[Row]:
+        names = [axis.name for axis in self._axes]
+        parsed = [axis.parse(descriptor) for axis in self._axes]
+        for number, combination in enumerate(itertools.product(*parsed), 1):
+            pairs = zip(names, combination, strict=True)
+            values = {name: value for name, (value, problems) in pairs if not problems}
+            yield Row(number, values, problems=tuple(one for _, found in combination for one in found))

@@ -1,0 +1,161 @@
+"""The table of results: JSON Lines, and the same as CSV. Both are appended to row by row.
+
+The JSON Lines are the truth. A line that a crash has cut off is removed when the table is opened, and the CSV
+is written again from the lines.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from localrun import fs
+from localrun.batch.backend import RowResult
+from localrun.batch.rows import Row
+from localrun.task.states import TaskState
+from localrun.undecodable import decode_record, encode_record
+from localrun.values import FileValue
+
+_BEFORE, _BETWEEN = ("row", "id"), ("state", "cause", "duration", "peak_memory")
+_AFTER = ("message", "task", "node", "reused")
+FIXED = (*_BEFORE, *_BETWEEN, *_AFTER)
+
+
+class ResultLine(msgspec.Struct, frozen=True):
+    """The result of one row, as a line of the table. Fields as in `Row` and `RowResult`."""
+
+    row: int
+    id: str
+    state: TaskState
+    cause: str | None = None
+    duration: float | None = None
+    peak_memory: int | None = None
+    inputs: dict[str, Any] = msgspec.field(default_factory=dict)
+    outputs: dict[str, Any] = msgspec.field(default_factory=dict)
+    message: str = ""
+    task: str = ""
+    node: str = ""
+    reused: bool = False
+    digest: str = ""
+    occurrence: int = 0
+
+    @property
+    def is_finished(self) -> bool:
+        return self.state is TaskState.FINISHED
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """What the row is recognised by."""
+        return self.digest, self.occurrence
+
+
+_DECODER = msgspec.json.Decoder(ResultLine)
+
+
+def line_of(result: RowResult, name: str) -> ResultLine:
+    """Return the line for a result; `name` is the row's name."""
+    row = result.row
+    return ResultLine(
+        row=row.number,
+        id=name,
+        state=result.state,
+        cause=result.cause,
+        duration=result.duration if result.duration is None else round(result.duration, 3),
+        peak_memory=result.peak_memory,
+        inputs=shown_inputs(row),
+        outputs=dict(result.outputs),
+        message=result.message,
+        task=result.task,
+        node=result.node,
+        reused=result.reused,
+        digest=row.digest,
+        occurrence=row.occurrence,
+    )
+
+
+def shown_inputs(row: Row) -> dict[str, Any]:
+    """Return the inputs of a row as JSON; files are paths."""
+    return {str(name): _shown(value) for name, value in row.values.items()}
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, FileValue):
+        return str(value.path)
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, dict):
+        return {str(name): _shown(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_shown(item) for item in value]
+    return msgspec.to_builtins(value, enc_hook=str)
+
+
+def read_lines(path: Path) -> Iterator[ResultLine]:
+    """Yield the lines of a table, without one that is cut off. Raises `OSError`; `ValueError` if damaged."""
+    with fs.open_regular(path) as stream:
+        for text in stream:
+            if not text.endswith(b"\n"):
+                return
+            yield decode_record(_DECODER, text)
+
+
+class ResultTable:
+    """The two files of a table; `inputs` and `outputs` name the columns between the fixed ones."""
+
+    def __init__(self, path: Path, inputs: Sequence[str], outputs: Sequence[str]) -> None:
+        self.path = path
+        self.csv = path.with_suffix(".csv")
+        self._inputs, self._outputs = list(inputs), list(outputs)
+
+    def replace(self, lines: Iterable[ResultLine]) -> None:
+        """Write both files with these lines, each atomically."""
+        with fs.wrap_os_errors(self.path.parent):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with fs.atomic_file(self.path) as temp, temp.open("wb") as stream:
+                for line in lines:
+                    stream.write(encode_record(line) + b"\n")
+            with fs.atomic_file(self.csv) as temp, temp.open("wb") as stream:
+                stream.write(_csv(self.heads))
+                for line in read_lines(self.path):
+                    stream.write(_csv(self._cells(line)))
+
+    def add(self, line: ResultLine) -> None:
+        """Append a line to both files."""
+        contents = ((self.path, encode_record(line) + b"\n"), (self.csv, _csv(self._cells(line))))
+        with fs.wrap_os_errors(self.path.parent):
+            for path, content in contents:
+                with path.open("ab", buffering=0) as stream:
+                    fs.write_all(stream, content)
+
+    @property
+    def heads(self) -> list[str]:
+        """The columns of the CSV. A name that is used twice has `inputs.` or `outputs.` before it."""
+        inputs = [f"inputs.{name}" if name in (*FIXED, *self._outputs) else name for name in self._inputs]
+        outputs = [f"outputs.{name}" if name in (*FIXED, *self._inputs) else name for name in self._outputs]
+        return [*_BEFORE, *inputs, *_BETWEEN, *outputs, *_AFTER]
+
+    def _cells(self, line: ResultLine) -> list[Any]:
+        groups = ([getattr(line, name) for name in names] for names in (_BEFORE, _BETWEEN, _AFTER))
+        before, between, after = groups
+        inputs = [line.inputs.get(name) for name in self._inputs]
+        outputs = [line.outputs.get(name) for name in self._outputs]
+        return [*before, *inputs, *between, *outputs, *after]
+
+
+def _csv(cells: Iterable[Any]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(map(_cell, cells))
+    return text.getvalue().encode("utf-8", "surrogateescape")
+
+
+def _cell(value: Any) -> Any:
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value) if isinstance(value, list | dict | bool) else value

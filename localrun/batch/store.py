@@ -1,0 +1,121 @@
+"""The batches of a folder on disk: `HOME/batches/ID/batch.json`."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from localrun import fs
+from localrun.errors import UsageError
+from localrun.task.frozen import Frozen
+from localrun.task.process import current_process
+from localrun.task.record import ProcessId
+
+_ID = re.compile(r"[0-9a-f-]{36}")
+BatchState = Literal["running", "stopped", "ended"]
+
+
+class BatchRecord(Frozen, frozen=True, kw_only=True):
+    """A batch: what it runs, where its results are, and how far it is.
+
+    `source` describes the rows. `results` is the table of results as JSON Lines; a CSV file of the same name
+    lies beside it. `output` is the folder of the output files as the user wrote it; empty: in the folders of
+    the tasks. `counts` are the ended rows by state, `total` all rows, `invalid` those that were skipped.
+    `attempt` counts from 1 how often rows were stopped or run again. `identity` are the digests of what all
+    rows share, by name. Times are in seconds since 1970.
+    """
+
+    id: str
+    bundle: str
+    name: str = ""
+    created: float = 0.0
+    ended: float | None = None
+    source: dict[str, Any] = msgspec.field(default_factory=dict)
+    results: str = ""
+    output: str = ""
+    total: int = 0
+    counts: dict[str, int] = msgspec.field(default_factory=dict)
+    invalid: int = 0
+    attempt: int = 1
+    identity: dict[str, str] = msgspec.field(default_factory=dict)
+    owner: ProcessId | None = None
+
+    @property
+    def short_id(self) -> str:
+        return self.id[:8]
+
+
+class BatchStore:
+    """The folder of the batches."""
+
+    def __init__(self, home: Path) -> None:
+        self.path = home / "batches"
+
+    def folder(self, batch: str) -> Path:
+        return self.path / batch
+
+    def create(self, **fields: Any) -> BatchRecord:
+        """Create a batch under a new id. Raises `LocalrunError` if it cannot be written."""
+        record = BatchRecord(id=str(uuid.uuid4()), created=time.time(), **fields)
+        with fs.wrap_os_errors(self.path.parent):
+            self.folder(record.id).mkdir(parents=True)
+            ignored = self.path.parent / ".gitignore"
+            if not ignored.exists():
+                ignored.write_text("*\n")
+        self.save(record)
+        return record
+
+    def save(self, record: BatchRecord) -> None:
+        fs.write_atomic(str(self.folder(record.id) / "batch.json"), record.to_json())
+
+    def load(self, batch: str) -> BatchRecord | None:
+        """Return the record of a batch by its whole id; None if there is none. Safe for untrusted ids."""
+        if not _ID.fullmatch(batch):
+            return None
+        try:
+            return BatchRecord.from_json(fs.read_regular(self.folder(batch) / "batch.json"))
+        except (OSError, ValueError):
+            return None
+
+    def newest_first(self) -> Iterator[BatchRecord]:
+        try:
+            names = os.listdir(self.path)  # noqa: PTH208 - names
+        except FileNotFoundError:
+            return
+        found = [record for name in names if (record := self.load(name)) is not None]
+        yield from sorted(found, key=lambda record: record.created, reverse=True)
+
+    def find_by_results(self, results: Path) -> BatchRecord | None:
+        """Return the newest batch that writes its results to a file."""
+        return next((one for one in self.newest_first() if one.results == str(results)), None)
+
+    def acquire(self, record: BatchRecord) -> int:
+        """Lock a batch until the returned descriptor is closed. Raises `UsageError` if it is locked."""
+        with fs.wrap_os_errors(self.path):
+            descriptor = os.open(self.folder(record.id), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        if fs.try_lock(descriptor):
+            return descriptor
+        os.close(descriptor)
+        owner = f"process {record.owner.pid}" if record.owner is not None else "another process"
+        raise UsageError(
+            f"batch {record.short_id} is run by {owner}",
+            remedy="wait for its end, or stop that process with Ctrl+C",
+        )
+
+    def state(self, record: BatchRecord) -> BatchState:
+        """Return whether a process runs the batch, or all of its rows have ended, or it was stopped."""
+        if fs.is_locked(self.folder(record.id)):
+            return "running"
+        return "stopped" if record.ended is None else "ended"
+
+
+def owned(record: BatchRecord) -> BatchRecord:
+    """Return the record with this process as the one that runs it."""
+    return record.replace(owner=current_process(), ended=None)

@@ -1,0 +1,249 @@
+"""Rows of a table in a file: CSV with a line of column names, or JSON Lines with one object per line.
+
+An empty cell or null means the default of the input. A file `@FILE` is relative to the table.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from localrun import fs
+from localrun.batch.rows import Row
+from localrun.descriptor import Descriptor
+from localrun.descriptor.types import format_value
+from localrun.errors import InputsError, Problem
+from localrun.task.file_state import FileState
+from localrun.undecodable import escape, is_text
+from localrun.values import FileValue, parse_assignments
+from localrun.values.parsing import resolve_files, unknown_input
+from localrun.values.region_names import parse_region_name
+
+ID = "id"
+_MOST_BYTES = 64 << 20  # of a line or a cell
+_JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
+_OTHER_FORMATS = {
+    b"\xff\xfe": "UTF-16 text",
+    b"\xfe\xff": "UTF-16 text",
+    b"PK\x03\x04": "a spreadsheet or a zip",
+    b"\xd0\xcf\x11\xe0": "a spreadsheet",
+    b"\x1f\x8b": "compressed with gzip",
+}
+_BOM = b"\xef\xbb\xbf"
+
+
+class TableRows:
+    """The rows of a table. `base` is the folder of relative files; None: that of the table."""
+
+    def __init__(self, path: Path, base: Path | None = None) -> None:
+        self.file = str(path)
+        self._path = path
+        self._base = path.parent if base is None else base
+        self._state: FileState | None = None
+
+    def describe(self) -> dict[str, Any]:
+        return {"table": str(self._path.absolute())}
+
+    def rows(self, descriptor: Descriptor) -> Iterator[Row]:
+        """Yield the rows. Raises `InputsError` for a table that cannot be read or has other columns."""
+        try:
+            with fs.open_regular(self._path) as stream:
+                self._check_unchanged(stream)
+                yield from self._rows(stream, descriptor)
+        except OSError as error:
+            raise self._error(f"cannot read the table: {error.strerror}", "check the path") from error
+
+    def _check_unchanged(self, stream: BinaryIO) -> None:
+        state = FileState.of(os.fstat(stream.fileno()))
+        if self._state not in (None, state):
+            raise self._error("the table has changed since its rows were checked", "start the batch again")
+        self._state = state
+
+    def _rows(self, stream: BinaryIO, descriptor: Descriptor) -> Iterator[Row]:
+        start = stream.read(4)
+        for magic, kind in _OTHER_FORMATS.items():
+            if start.startswith(magic):
+                raise self._error(f"the table is {kind}", "export it as CSV in UTF-8")
+        stream.seek(len(_BOM) if start.startswith(_BOM) else 0)
+        is_json = self._path.suffix.lower() in _JSON_SUFFIXES or (
+            self._path.suffix.lower() not in (".csv", ".tsv") and start.lstrip().startswith(b"{")
+        )
+        read = self._json_rows if is_json else self._csv_rows
+        found = False
+        for row in read(_lines(stream), descriptor):
+            found = True
+            yield row
+        if not found:
+            raise self._error("the table has no rows", "add a line for each task")
+
+    # -- JSON Lines ------------------------------------------------------------------------------
+
+    def _json_rows(self, lines: Iterable[bytes], descriptor: Descriptor) -> Iterator[Row]:
+        number = 0
+        for line, data in enumerate(lines, 1):
+            if not data.strip():
+                continue
+            number += 1
+            problems: list[Problem] = []
+            found = self._object(data, line, number, problems)
+            named = ID in found and ID not in descriptor.inputs
+            name = found.pop(ID) if named else ""
+            if not isinstance(name, str | int) or isinstance(name, bool):
+                problems.append(_problem(ID, f"invalid id {format_value(name)}", "use a string"))
+                name = ""
+            problems += (unknown_input(one, descriptor) for one in found if not _is_input(one, descriptor))
+            values = {
+                name: resolve_files(value, self._base) for name, value in found.items() if value is not None
+            }
+            yield Row(number, values, str(name), line, tuple(problems))
+
+    def _object(self, data: bytes, line: int, number: int, problems: list[Problem]) -> dict[str, Any]:
+        def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+            counts = Counter(name for name, _ in items)
+            for name, count in counts.items():
+                if count > 1:
+                    problems.append(_problem(name, f"duplicate key {name!r}", "remove one of them"))
+            return dict(items)
+
+        place = f"row {number}"
+        try:
+            found = json.loads(data.decode("utf-8"), object_pairs_hook=pairs)
+        except UnicodeDecodeError as error:
+            what = f"byte {data[error.start]:#04x} is not UTF-8"
+            raise self._error(what, "save the table as UTF-8", place, line, error.start + 1) from None
+        except json.JSONDecodeError as error:
+            raise self._error(
+                f"invalid JSON: {error.msg}", "write one JSON object per line", place, line, error.colno
+            ) from None
+        except (ValueError, RecursionError):
+            raise self._error("invalid JSON: nested too deeply", "correct it", place, line) from None
+        if not isinstance(found, dict):
+            what = f"expected a JSON object, found {format_value(found)}"
+            raise self._error(what, 'write e.g. {"threshold": 0.5} per line', place, line)
+        return found
+
+    # -- CSV -------------------------------------------------------------------------------------
+
+    def _csv_rows(self, lines: Iterable[bytes], descriptor: Descriptor) -> Iterator[Row]:
+        texts = (line.decode("utf-8", "surrogateescape") for line in lines)
+        csv.field_size_limit(_MOST_BYTES)
+        delimiter = "\t" if self._path.suffix.lower() == ".tsv" else ","
+        reader = csv.reader(texts, delimiter=delimiter, strict=True)
+        heads: list[str] | None = None
+        number, line = 0, 1
+        for cells in self._checked(reader):
+            start, line = line, reader.line_num + 1
+            if not cells:
+                continue
+            if heads is None:
+                heads = self._heads(cells, descriptor, start)
+                continue
+            number += 1
+            yield self._csv_row(heads, cells, descriptor, number, start)
+        if heads is None:
+            raise self._error("the table is empty", "start it with a line of column names")
+
+    def _checked(self, reader: Iterator[list[str]]) -> Iterator[list[str]]:
+        while True:
+            try:
+                yield next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                line = getattr(reader, "line_num", 0)
+                remedy = (
+                    "check the quotes: each cell that contains a quote, a comma or a line break needs them"
+                )
+                raise self._error(f"invalid CSV: {error}", remedy, line=line) from None
+
+    def _heads(self, cells: Sequence[str], descriptor: Descriptor, line: int) -> list[str]:
+        heads = [cell.strip() for cell in cells]
+        problems = []
+        for position, name in enumerate(heads, 1):
+            place = f"column {position}"
+            if not name:
+                problems.append(self._problem("the column has no name", "name or remove it", place, line))
+            elif reason := _unreadable(name):
+                problems.append(self._problem(f"{escape(name)!r} {reason}", "correct it", place, line))
+            elif heads.index(name) < position - 1:
+                problems.append(
+                    self._problem(f"duplicate column {name!r}", "remove one of them", place, line)
+                )
+            elif not _is_input(name, descriptor) and name != ID:
+                problems.append(self._unknown(name, descriptor, place, line))
+        if problems:
+            raise InputsError(f"invalid columns in {self.file}", remedy="correct them", problems=problems)
+        return heads
+
+    def _unknown(self, name: str, descriptor: Descriptor, place: str, line: int) -> Problem:
+        for other, word in ((";", "semicolons"), ("\t", "tabs")):
+            if other in name:
+                return self._problem(f"the cells are separated by {word}", "use commas", place, line)
+        found = unknown_input(name, descriptor)
+        return self._problem(found.message.replace("input", "column", 1), found.remedy, place, line)
+
+    def _csv_row(
+        self, heads: Sequence[str], cells: Sequence[str], descriptor: Descriptor, number: int, line: int
+    ) -> Row:
+        if len(cells) != len(heads):
+            what = f"{len(cells)} cells, but the table has {len(heads)} columns: {format_value(list(cells))}"
+            return Row(number, {}, "", line, (Problem("", what, "add or remove cells"),))
+        problems: list[Problem] = []
+        pairs: list[str] = []
+        name = ""
+        for head, cell in zip(heads, cells, strict=True):
+            if reason := _unreadable(cell):
+                problems.append(_problem(head, f"{format_value(escape(cell))} {reason}", "save it as UTF-8"))
+            elif head == ID and ID not in descriptor.inputs:
+                name = cell
+            elif cell:
+                pairs.append(f"{head}={cell}")
+        parsed = parse_assignments(pairs, descriptor)
+        values = {key: _rebase(value, self._base) for key, value in parsed.values.items()}
+        return Row(number, values, name, line, (*problems, *parsed.problems))
+
+    # -- errors ----------------------------------------------------------------------------------
+
+    def _problem(self, message: str, remedy: str, place: str, line: int, column: int = 0) -> Problem:
+        return Problem(place, message, remedy, self.file, line, column)
+
+    def _error(
+        self, message: str, remedy: str, place: str = "", line: int = 0, column: int = 0
+    ) -> InputsError:
+        problem = self._problem(message, remedy, place, line, column)
+        return InputsError(f"cannot read {self.file}", remedy=remedy, problems=[problem])
+
+
+def _lines(stream: BinaryIO) -> Iterator[bytes]:
+    while line := stream.readline(_MOST_BYTES):
+        yield line
+
+
+def _is_input(name: str, descriptor: Descriptor) -> bool:
+    region = parse_region_name(name)
+    return name in descriptor.inputs or (region is not None and region.parameter in descriptor.inputs)
+
+
+def _unreadable(text: str) -> str:
+    """Return why a text cannot be a value; empty if it can."""
+    if not is_text(text):
+        return "is not UTF-8"
+    return "contains a NUL character" if "\0" in text else ""
+
+
+def _rebase(value: Any, base: Path) -> Any:
+    """Return a parsed value with relative files below `base`."""
+    if isinstance(value, FileValue):
+        return FileValue(base / value.path)
+    if isinstance(value, Mapping):
+        return {key: _rebase(item, base) for key, item in value.items()}
+    return [_rebase(item, base) for item in value] if isinstance(value, list) else value
+
+
+def _problem(name: str, message: str, remedy: str) -> Problem:
+    return Problem(f"inputs.{name[:80]}", message, remedy)

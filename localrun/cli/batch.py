@@ -1,0 +1,157 @@
+"""`localrun batch`: run a bundle over many rows of inputs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from localrun.cli import options
+from localrun.cli.context import CliContext, pass_context
+from localrun.cli.exit_codes import ExitCode
+from localrun.cli.run_options import Choices, timeout, with_repetition, with_setup_options
+from localrun.cli.signals import SignalHandler
+from localrun.cli.sources import BundleSource
+from localrun.console.batch import BatchProgress
+from localrun.console.streams import print_json, print_out
+from localrun.errors import UsageError
+
+if TYPE_CHECKING:
+    from localrun.app import App
+    from localrun.batch.batch import Batch, BatchOptions
+    from localrun.batch.product import Axis
+    from localrun.batch.rows import RowSource
+    from localrun.manager.request import Request
+
+
+def _over(text: str) -> Axis:
+    from localrun.batch.product import over
+
+    return over(text)
+
+
+def _grid(text: str) -> Axis:
+    from localrun.batch.product import grid
+
+    return grid(text)
+
+
+@click.command()
+@click.argument("bundle", type=options.PATH_TEXT)
+@click.option(
+    "--table", type=options.FILE, metavar="FILE", help="CSV or JSON Lines with a row for each task."
+)
+@click.option(
+    "--over",
+    cls=options.Repeated,
+    type=options.param_type("NAME=@PATTERN", _over, allow_bytes=True),
+    metavar="NAME=@PATTERN",
+    multiple=True,
+    help="A row for each file, e.g. image=@slides/*.png.",
+)
+@click.option(
+    "--grid",
+    cls=options.Repeated,
+    type=options.param_type("NAME=VALUES", _grid),
+    metavar="NAME=VALUE,VALUE",
+    multiple=True,
+    help="A row for each value; also a JSON list.",
+)
+@click.option("-j", "--jobs", type=options.COUNT, help="Tasks at once.  [default: as many as fit]")
+@options.output
+@options.in_image
+@click.option(
+    "--results",
+    type=options.FILE,
+    metavar="FILE",
+    help="Table of results (.csv and .jsonl).  [default: in DIR]",
+)
+@options.flag("--resume", help="Run only rows that have not ended.")
+@options.flag("--rerun-failed", help="With the rows that failed; implies --resume.")
+@options.flag("--skip-invalid", help="Run the valid rows although others are invalid.")
+@with_setup_options
+@timeout
+@with_repetition
+@options.as_json
+@options.quiet
+@pass_context
+def command(context: CliContext, /, bundle: str, **given: Any) -> int:
+    """Run the task of BUNDLE for each row of a table, or for each combination of files and values.
+
+    The results are a table with a row for each task. Ctrl+C stops the tasks; --resume continues.
+    """
+    source = _source(given.pop("table"), [*given.pop("over"), *given.pop("grid")])
+    jobs, chosen = given.pop("jobs"), _options(given)
+    choices = Choices.of({**given, "output": chosen.output, "in_image": chosen.in_image})
+    with SignalHandler() as signals, context.app() as app:
+        with signals.interruptible():
+            request = _request(app, bundle, choices)
+            batch = _prepare(app, request, source, chosen, jobs)
+        progress = BatchProgress(sys.stderr, context.environ, batch.progress, quiet=choices.quiet)
+        with progress, signals.on_signal(lambda number: _stop(batch, progress, number)):
+            for result in batch:
+                progress.show(result.is_finished, batch.name_of(result.row), result.cause, result.message)
+        return _report(batch, choices, stopped=signals.count > 0)
+
+
+def _source(table: Path | None, axes: list[Axis]) -> RowSource:
+    if (table is None) == (not axes):
+        message = "--table excludes --over and --grid" if axes else "no rows: pass --table, --over or --grid"
+        raise UsageError(message, remedy="e.g. `--table inputs.csv` or `--over 'image=@slides/*.png'`")
+    if table is not None:
+        from localrun.batch.table import TableRows
+
+        return TableRows(table)
+    from localrun.batch.product import ProductRows
+
+    return ProductRows(axes)
+
+
+def _options(given: dict[str, Any]) -> BatchOptions:
+    from localrun.batch.batch import BatchOptions
+
+    names = ("output", "in_image", "results", "resume", "rerun_failed", "skip_invalid")
+    found = {name: given.pop(name) for name in names}
+    return BatchOptions(**found | {"resume": found["resume"] or found["rerun_failed"]})
+
+
+def _request(app: App, bundle: str, choices: Choices) -> Request:
+    app.connect_in_background()
+    request = BundleSource(bundle, None).given(choices, app.settings)
+    if request.profile == "iexec":
+        raise UsageError("a batch cannot run an iExec app", remedy="use `localrun run --profile iexec`")
+    return request
+
+
+def _prepare(app: App, request: Request, source: RowSource, chosen: BatchOptions, jobs: int | None) -> Batch:
+    from localrun.batch.batch import Batch
+    from localrun.batch.local import LocalBackend
+    from localrun.manager.option_hints import option_hints
+
+    with option_hints(options.names_of_command):
+        return Batch(app, request, source, chosen, backend=LocalBackend(app, request, jobs))
+
+
+def _stop(batch: Batch, progress: BatchProgress, number: int) -> None:
+    """Stop the rows in flight. Called in a new thread for each signal."""
+    progress.notify("stopping (press Ctrl+C again to kill)" if number == 1 else "killing")
+    batch.stop(None if number == 1 else 0.0)
+
+
+def _report(batch: Batch, choices: Choices, *, stopped: bool) -> int:
+    table = batch.table.csv
+    if choices.as_json:
+        print_json(batch.summary())
+    elif choices.quiet:
+        print_out(str(table))
+    else:
+        print_out(f"{batch.counts.get('FINISHED', 0):,} of {len(batch):,} rows finished")
+        print_out(f"results: {table}")
+    if stopped:
+        return ExitCode.INTERRUPTED
+    finished = batch.counts.get("FINISHED", 0)
+    if finished == len(batch):
+        return ExitCode.FINISHED
+    return ExitCode.SOME_FAILED if finished else ExitCode.TASK_FAILED

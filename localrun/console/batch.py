@@ -1,0 +1,123 @@
+"""Progress of a batch: one line that is rewritten on a terminal, else a line now and then."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import TextIO
+
+import msgspec
+
+from localrun.console.display.sanitize import escape_control_chars
+from localrun.console.streams import is_terminal, write
+from localrun.units import format_duration
+
+_REFRESH = {True: 0.5, False: 10.0}  # seconds between two lines, on a terminal or not
+_RECENT = 200  # ended rows from which the rate is computed
+_MOST_FAILURES = 20  # that are shown as they happen
+_WIDTH = 200  # characters of a failure
+
+
+class BatchCounts(msgspec.Struct, frozen=True):
+    """How far a batch is: all rows, ended rows by state, and rows in flight by state."""
+
+    total: int
+    ended: Mapping[str, int]
+    in_flight: Mapping[str, int]
+
+    @property
+    def done(self) -> int:
+        return sum(self.ended.values())
+
+
+class BatchProgress:
+    """Shows the progress of a batch on standard error, until the context is left. Thread-safe."""
+
+    def __init__(
+        self, stream: TextIO, environ: Mapping[str, str], counts: Callable[[], BatchCounts], *, quiet: bool
+    ) -> None:
+        self._stream = stream
+        self._counts = counts
+        self._quiet = quiet
+        self._is_terminal = is_terminal(stream, environ)
+        self._ends: deque[float] = deque([time.monotonic()], maxlen=_RECENT)
+        self._failures = 0
+        self._last = ""
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+        self._ticker = threading.Thread(target=self._tick, name="progress", daemon=True)
+
+    def __enter__(self) -> BatchProgress:
+        if not self._quiet:
+            self._ticker.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closed.set()
+        if not self._quiet:
+            self._ticker.join()
+            self._draw()
+            if self._is_terminal and self._last:
+                write(self._stream, "\n")
+
+    def _tick(self) -> None:
+        while not self._closed.wait(_REFRESH[self._is_terminal]):
+            self._draw()
+
+    def show(self, finished: bool, name: str, cause: str | None, message: str) -> None:
+        """Count the end of a row, and show why it did not finish."""
+        with self._lock:
+            self._ends.append(time.monotonic())
+        if finished:
+            return
+        self._failures += 1
+        if self._failures <= _MOST_FAILURES:
+            text = escape_control_chars(" ".join(f"row {name}: {cause or 'FAILED'}: {message}".split()))
+            self.notify(text if len(text) <= _WIDTH else f"{text[: _WIDTH - 3]}...")
+        elif self._failures == _MOST_FAILURES + 1:
+            self.notify("further failures are in the table of results")
+
+    def notify(self, note: str) -> None:
+        """Show a line above the progress."""
+        if self._quiet:
+            return
+        with self._lock:
+            start = "\r\x1b[K" if self._is_terminal else ""
+            write(self._stream, f"{start}{note}\n")
+            self._last = ""
+        if self._is_terminal:
+            self._draw()
+
+    def _draw(self) -> None:
+        counts = self._counts()
+        with self._lock:
+            line = progress_line(counts, self._rate())
+            if line == self._last:
+                return
+            self._last = line
+            write(self._stream, f"\r\x1b[K{line}" if self._is_terminal else f"{line}\n")
+
+    def _rate(self) -> float:
+        """Return the ended rows per second."""
+        seconds = time.monotonic() - self._ends[0]
+        return (len(self._ends) - 1) / seconds if seconds > 0 else 0.0
+
+
+def progress_line(counts: BatchCounts, rate: float) -> str:
+    """Return e.g. `12/500 rows, 10 FINISHED, 2 FAILED, 8 RUNNING, 3.1 rows/s, 2m 37s left`."""
+    states = [
+        f"{number:,} {state}" for found in (counts.ended, counts.in_flight) for state, number in found.items()
+    ]
+    left = counts.total - counts.done
+    parts = [f"{counts.done:,}/{counts.total:,} rows", *states]
+    if rate and left:
+        parts += [
+            f"{rate:.2g} rows/s" if rate < 10 else f"{rate:.0f} rows/s",
+            f"{format_duration(left / rate)} left",
+        ]
+    return ", ".join(parts)
