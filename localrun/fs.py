@@ -25,6 +25,8 @@ _TEMP_NAME = re.compile(r"\..+\.(\d+)-[0-9a-f]+" + re.escape(_TEMP_SUFFIX), re.D
 _TOKEN = os.urandom(4).hex()  # together with the pid, unique across processes in different pid namespaces
 _LONG_NAME = 50  # characters; a shorter name has at most 200 bytes
 _NAME_BYTES = 200  # of a file name, for which Linux allows 255
+_EXCHANGE = 2  # a flag of renameat2(2)
+_WORKING_DIRECTORY = -100  # AT_FDCWD
 _numbers = count()
 
 
@@ -115,6 +117,19 @@ def atomic_file(path: Path) -> Iterator[Path]:
     with temp_file(path) as temp:
         yield temp
         temp.replace(path)
+
+
+def exchange(first: Path, second: Path) -> bool:
+    """Exchange two names atomically; False if the system or the file system cannot."""
+    import ctypes
+
+    try:
+        rename = ctypes.CDLL(None, use_errno=True).renameat2
+    except (AttributeError, OSError):
+        return False
+    paths = os.fsencode(first), os.fsencode(second)
+    found: int = rename(_WORKING_DIRECTORY, paths[0], _WORKING_DIRECTORY, paths[1], _EXCHANGE)
+    return found == 0
 
 
 def remove(path: Path) -> None:

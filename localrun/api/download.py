@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from localrun.values.untrusted import TreeEntry
 
 _OLD = re.compile(r"\.(.+)\.([0-9]+)-[0-9a-f]+\.localrun-tmp\.old", re.DOTALL)
-_EXCHANGE = 2  # a flag of renameat2(2)
-_WORKING_DIRECTORY = -100  # AT_FDCWD
 
 
 class OutputCopier:
@@ -214,7 +212,7 @@ def _replace(new: Path, target: Path) -> None:
     if not os.path.lexists(target) or not new.is_dir():
         new.replace(target)
         return
-    if _exchange(new, target):
+    if fs.exchange(new, target):
         return
     old = target.with_name(f"{new.name}.old")  # the user's data: not a name that `prune` deletes
     target.rename(old)
@@ -228,19 +226,6 @@ def _replace(new: Path, target: Path) -> None:
 
 def _is_folder(path: Path) -> bool:
     return path.is_dir() and not path.is_symlink()
-
-
-def _exchange(first: Path, second: Path) -> bool:
-    """Exchange two names atomically; False if the system or the file system cannot."""
-    import ctypes
-
-    try:
-        rename = ctypes.CDLL(None, use_errno=True).renameat2
-    except (AttributeError, OSError):
-        return False
-    paths = os.fsencode(first), os.fsencode(second)
-    found: int = rename(_WORKING_DIRECTORY, paths[0], _WORKING_DIRECTORY, paths[1], _EXCHANGE)
-    return found == 0
 
 
 def _write_error(folder: Path, problems: list[Problem]) -> LocalrunError:

@@ -25,7 +25,8 @@ def prepare_attempt(workspace: Workspace, limit: DiskLimit, *, keep: bool) -> No
     with fs.wrap_os_errors(workspace.path):
         if pristine.is_dir():
             with fs.temp_file(inputs) as changed:  # files of other users may stay in it
-                inputs.rename(changed)
+                with suppress(FileNotFoundError):  # a process died between this and the next step
+                    inputs.rename(changed)
                 _copy(pristine, inputs, limit) if keep else pristine.rename(inputs)
         elif keep:
             _copy(inputs, pristine, limit)

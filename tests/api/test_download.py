@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from localrun.api import download
+from localrun import fs
 from localrun.api.download import OutputCopier
 from localrun.errors import OutputsError, UsageError
 from localrun.task.record import RunPlan, TaskRecord
@@ -232,7 +232,7 @@ def test_a_replaced_folder_leaves_no_temporary_name(
     linked: Workspace, tmp_path: Path, can_exchange: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not can_exchange:
-        monkeypatch.setattr(download, "_exchange", lambda *_: False)
+        monkeypatch.setattr(fs, "exchange", lambda *_: False)
     for _ in range(2):
         OutputCopier(tmp_path / "out").copy(record(linked), linked)
     assert names(tmp_path / "out") == ["f", "fs"]

@@ -41,6 +41,15 @@ def test_each_attempt_gets_the_inputs_as_they_were_submitted(workspace: Workspac
     assert sorted(path.name for path in workspace.path.iterdir()) == ["inputs"]
 
 
+@pytest.mark.parametrize("keep", [True, False])
+def test_a_death_after_the_used_inputs_were_moved_away_is_repaired(workspace: Workspace, keep: bool) -> None:
+    submitted = content(workspace.inputs)
+    prepare_attempt(workspace, DiskLimit(), keep=True)
+    workspace.inputs.rename(workspace.path / "moved")
+    prepare_attempt(workspace, DiskLimit(), keep=keep)
+    assert content(workspace.inputs) == submitted
+
+
 def test_without_retries_there_is_no_second_copy(workspace: Workspace) -> None:
     prepare_attempt(workspace, DiskLimit(), keep=False)
     assert not workspace.pristine_inputs.exists()

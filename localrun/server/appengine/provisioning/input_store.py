@@ -129,13 +129,15 @@ class InputStore:
     # -- entries ---------------------------------------------------------------------------------
 
     def _replace(self, path: Path, target: Path) -> None:
-        if path.is_dir() or target.is_dir():
-            with self.staging() as old:  # a folder cannot be replaced in one step
-                if os.path.lexists(target):
-                    target.rename(old)
-                path.rename(target)
-        else:
+        """Move to `target`, which is missing at no time, unless the file system cannot exchange names."""
+        if not os.path.lexists(target) or not (path.is_dir() or target.is_dir()):
             path.replace(target)
+        elif fs.exchange(path, target):
+            fs.remove(path)
+        else:
+            with self.staging() as old:
+                target.rename(old)
+                path.rename(target)
 
     def _insert(self, name: str, indexes: list[str], path: Path) -> None:
         folders = [self._inputs / name]

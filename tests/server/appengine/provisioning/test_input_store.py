@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from localrun import fs
 from localrun.errors import LocalrunError
 from localrun.server.appengine.provisioning.input_store import InputStore
 from localrun.task.workspace import Workspace
@@ -95,6 +96,29 @@ def test_a_slide_is_unpacked_and_replaced(store: InputStore, folder: Path, tmp_p
     assert files(folder) == {"inputs/Image/c.dcm": dicom()}
     store.put_file("Image", upload(tmp_path, b"one"), None, unpack=False)
     assert files(folder) == {"inputs/Image": b"one"}
+    assert list((folder / "uploads").iterdir()) == []
+
+
+def test_a_death_between_two_steps_cannot_lose_the_former_folder(
+    store: InputStore, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.put("items", {0: {}})
+    store.put_file("Image", upload(tmp_path, slide({"a.dcm": dicom()})), None, unpack=True)
+    with monkeypatch.context() as patched:  # one call replaces a folder, so no other one can be the last
+        patched.delattr(Path, "rename")
+        store.put("items", {})
+        store.put_file("Image", upload(tmp_path, b"one"), None, unpack=False)
+    assert files(folder) == {"inputs/items/array.yml": b"size: 0", "inputs/Image": b"one"}
+    assert list((folder / "uploads").iterdir()) == []
+
+
+def test_a_file_system_that_cannot_exchange_names_is_served_too(
+    store: InputStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fs, "exchange", lambda *_: False)
+    store.put("items", {0: {}})
+    store.put("items", {})
+    assert files(folder) == {"inputs/items/array.yml": b"size: 0"}
     assert list((folder / "uploads").iterdir()) == []
 
 
