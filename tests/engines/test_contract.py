@@ -7,6 +7,7 @@ import secrets
 import tarfile
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,7 +65,25 @@ def _never(container: FakeContainer) -> int:
     return 0
 
 
+def _echo(container: FakeContainer) -> int:
+    while data := container.stdin.get():
+        container.stdout.write(data.decode())
+    return 5
+
+
+def _size(container: FakeContainer) -> int:
+    while container.size is None:
+        container.killed.wait(0.01)
+    container.stdout.write("{} {}\r\n".format(*container.size))
+    return 0
+
+
+_SIZE = 'for i in $(seq 300); do stty size 2> /dev/null | grep -q "40 120" && break; sleep 0.1; done; stty size'
+    'for i in $(seq 300); do [ "$(stty size)" = "40 120" ] && break; sleep 0.1; done 2> /dev/null; stty size'
+)
 ACTS = {
+    "echo": Act("cat; exit 5", _echo),
+    "size": Act(_SIZE, _size),
     "nothing": Act("exit 0", lambda container: 0),
     "say": Act("echo to stdout; echo to stderr >&2; exit 3", _say),
     "copy": Act('cat /in/text > /out/text; printf "$MORE" >> /out/text', _copy),
@@ -178,6 +197,36 @@ def test_attached_output_is_complete_from_the_start_to_the_end(bench: Bench) -> 
     bench.engine.start(handle)
     assert sorted(live) == [("stderr", b"to stderr\n"), ("stdout", b"to stdout\n")]
     live.close()
+
+
+def test_a_session_passes_input_on_until_it_ends(bench: Bench) -> None:
+    handle = bench.create("echo", interactive="pipe")
+    with closing(bench.engine.connect(handle)) as session:
+        bench.engine.start(handle)
+        session.send(b"one ")
+        session.send(b"two")
+        session.end_input()
+        chunks = list(session)
+        assert ({name for name, _ in chunks}, b"".join(data for _, data in chunks)) == (
+            {"stdout"},
+            b"one two",
+        )
+        assert bench.engine.wait(handle).code == 5
+        session.send(b"more")  # does nothing, as the next ones
+        session.end_input()
+        session.close()
+
+
+def test_a_terminal_has_the_size_that_it_is_given(bench: Bench) -> None:
+    handle = bench.create("size", interactive="terminal")
+    with closing(bench.engine.connect(handle)) as session:
+        bench.engine.start(handle)
+        bench.engine.resize(handle, 40, 120)
+        shown = b"".join(data for _, data in session)
+    assert shown == b"40 120\r\n"
+    bench.engine.resize(handle, 2, 2)
+    bench.engine.remove(handle)
+    bench.engine.resize(handle, 2, 2)
 
 
 def test_the_last_lines_of_a_log_can_be_read(bench: Bench) -> None:

@@ -9,6 +9,7 @@ import os
 import tarfile
 import threading
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from localrun import fs
@@ -107,7 +108,8 @@ class FakeEngine(FakeImages):
         return FakeSession(self.container(handle))
 
     def resize(self, handle: Handle, rows: int, columns: int) -> None:
-        self.container(handle).size = (rows, columns)
+        with suppress(ContainerGone):
+            self.container(handle).size = (rows, columns)
 
     def logs(self, handle: Handle, *, follow: bool = True, tail: int | None = None) -> Iterator[LogChunk]:
         yield from self.container(handle).log(follow=follow, tail=tail)
