@@ -78,9 +78,7 @@ def _size(container: FakeContainer) -> int:
     return 0
 
 
-_SIZE = 'for i in $(seq 300); do stty size 2> /dev/null | grep -q "40 120" && break; sleep 0.1; done; stty size'
-    'for i in $(seq 300); do [ "$(stty size)" = "40 120" ] && break; sleep 0.1; done 2> /dev/null; stty size'
-)
+_SIZE = 'for i in $(seq 300); do stty size 2> /dev/null | grep "40 120" && break; sleep 0.1; done'
 ACTS = {
     "echo": Act("cat; exit 5", _echo),
     "size": Act(_SIZE, _size),
