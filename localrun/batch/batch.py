@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,31 +14,36 @@ import msgspec
 
 from localrun.app import App
 from localrun.batch.backend import Backend, RowResult
-from localrun.batch.checks import CheckedRows, check_rows
+from localrun.batch.checks import CheckedRows, check_columns, check_rows
 from localrun.batch.delivery import Notify, OutputFolder
 from localrun.batch.identity import Identifier, shared_identity
 from localrun.batch.local import LocalBackend, refused
 from localrun.batch.names import row_name
-from localrun.batch.results import ResultLine, ResultTable, line_of, read_lines
+from localrun.batch.results import ResultTable, line_of
+from localrun.batch.resumption import Resumption, changes, resumed
 from localrun.batch.rows import Row, RowSource
 from localrun.batch.store import BatchRecord, BatchStore, owned
 from localrun.console.batch import BatchCounts
-from localrun.errors import InputsError
+from localrun.errors import Cause, InputsError, LocalrunError, TaskKilled, UsageError
 from localrun.manager.request import Request
 from localrun.manager.submission import read_requested
 from localrun.task.states import TaskState
 from localrun.units import format_count
 
 _SAVE_INTERVAL = 1.0  # seconds between two updates of the record's counts
+_MOST_FAILURES = 20  # in the summary, the latest ones
+_FORMATS = (".csv", ".jsonl")
+_NO_ROW_CAN_RUN = {str(Cause.ENGINE_UNREACHABLE), str(Cause.DISK_FULL)}
 
 
 class BatchOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How a batch runs.
 
     `results` is the table of results, as CSV or JSON Lines; None: in `output`, or else in the batch's own
-    folder. `output` gets the files, in a folder for each row. With `resume`, the rows that have ended are
-    not repeated, except failed ones with `rerun_failed`. With `skip_invalid`, invalid rows end as FAILED
-    instead of keeping all rows from running.
+    folder. `output` gets the files, in a folder for each row; with `in_image`, geometries are moved from a
+    crop into the whole image. With `resume`, the rows that have ended are not repeated, except failed ones
+    with `rerun_failed`. With `skip_invalid`, invalid rows end as FAILED instead of keeping all rows from
+    running.
     """
 
     output: Path | None = None
@@ -47,12 +53,22 @@ class BatchOptions(msgspec.Struct, frozen=True, kw_only=True):
     skip_invalid: bool = False
     in_image: bool = False
 
+    @property
+    def table(self) -> Path | None:
+        """The JSON Lines of the results; None: in the batch's own folder. Raises `UsageError`."""
+        if self.results is None:
+            return None if self.output is None else (self.output / "results.jsonl").absolute()
+        if self.results.suffix.lower() not in _FORMATS:
+            message = f"results must be a .csv or .jsonl file, found {str(self.results)!r}"
+            raise UsageError(message, remedy="e.g. --results results.csv; both formats are written")
+        return self.results.absolute().with_suffix(".jsonl")
+
 
 class Batch:
     """Rows that run on a backend; iterate over it for the result of each row, in the order of their ends.
 
     Creating it checks all rows, and starts none. Raises `InputsError` with the problems of all rows, and what
-    reading the bundle raises. `record` is the batch as it is stored.
+    reading the bundle raises. `record` is the batch as it is stored, `table` the files of its results.
     """
 
     def __init__(
@@ -65,50 +81,117 @@ class Batch:
         backend: Backend | None = None,
         notify: Notify = lambda _: None,
     ) -> None:
-        self._app, self._source, self._options = app, source, options
-        self._bundle = read_requested(request, app.settings.cache)
+        self._source, self._options, self._notify = source, options, notify
         self._request = request
-        self._notify = notify
+        self._bundle = read_requested(request, app.settings.cache)
         self._backend = backend or LocalBackend(app, request)
+        place = options.table
         self.checked: CheckedRows = check_rows(source, request, self._bundle.descriptor)
+        check_columns(self.checked.columns, request)
         if self.checked.problems and not options.skip_invalid:
-            raise invalid_rows(self.checked)
+            raise _invalid_rows(self.checked)
         self._store = BatchStore(app.settings.home)
+        self._guard = threading.RLock()  # of the record
         self._stopped = False
         self._in_flight = 0
         self._done: set[int] = set()
         self._counts: Counter[str] = Counter()
         self._saved = 0.0
-        self._lock: int | None = None
-        self._output = None
+        self._failures: deque[dict[str, Any]] = deque(maxlen=_MOST_FAILURES)
+        self._output: OutputFolder | None = None
         if options.output is not None:
             limit = app.settings.disk_stop
             self._output = OutputFolder(options.output, app.store, limit, in_image=options.in_image)
-        self.record = self._open()
-
-    def _open(self) -> BatchRecord:
-        place = self._place()
-        earlier = self._store.find_by_results(place) if place and self._options.resume else None
-        record = earlier or self._store.create(bundle=self._bundle.name)
-        self._lock = self._store.acquire(record)
-        path = place or self._store.folder(record.id) / "results.jsonl"
+        self._earlier = self._find_earlier(place)
+        self.record = self._earlier or self._store.create(bundle=self._bundle_name, name=self._bundle.name)
+        self._lock: int | None = self._store.acquire(self.record)
+        path = place or self._store.results(self.record.id)
         self.table = ResultTable(path, list(self.checked.columns), list(self._bundle.descriptor.outputs))
-        return owned(record).replace(
-            bundle=str(self._bundle.path or self._bundle.name),
-            name=self._bundle.descriptor.name,
-            source=self._source.describe(),
-            results=str(path),
-            output=str(self._options.output or ""),
-            total=self.checked.total,
-            invalid=len(self.checked.invalid),
-        )
 
-    def _place(self) -> Path | None:
-        """Return the path of the JSON Lines; None: in the batch's own folder."""
-        chosen, output = self._options.results, self._options.output
-        if chosen is None and output is None:
+    # -- open and close --------------------------------------------------------------------------
+
+    @property
+    def _bundle_name(self) -> str:
+        return str(self._bundle.path.absolute() if self._bundle.path else self._bundle.name)
+
+    def _find_earlier(self, place: Path | None) -> BatchRecord | None:
+        """Return the batch to resume. Raises `UsageError` if the results would replace another file."""
+        found = self._store.find(place, self._bundle_name)
+        if found is not None and self._options.resume:
+            return found
+        if self._options.resume:
+            self._notify("there is nothing to resume, so all rows run")
+        if place is None:
             return None
-        return (chosen or output / "results").absolute().with_suffix(".jsonl")  # type: ignore[operator]
+        if found is None:
+            for path in (place, place.with_suffix(".csv")):
+                if os.path.lexists(path):
+                    message = f"{path} exists, and is not the results of a batch of this folder"
+                    raise UsageError(message, remedy="delete it, or choose another name with --results")
+            return None
+        os.close(self._store.acquire(found))  # it does not run
+        self._store.archive(found)
+        return None
+
+    def _open(self) -> None:
+        """Take over the results of an earlier run, or start with an empty table."""
+        image = self._backend.prepare(self._bundle)
+        identity = shared_identity(self._request, self._bundle.descriptor, image)
+        before = self.record
+        output = self._options.output
+        self._update(
+            owned(before).replace(
+                bundle=self._bundle_name,
+                name=self._bundle.descriptor.name,
+                source=self._source.describe(),
+                results=str(self.table.path),
+                output="" if output is None else str(output.absolute()),
+                written_output=str(output or ""),
+                total=self.checked.total,
+                invalid=len(self.checked.invalid),
+                attempt=before.attempt + self._options.rerun_failed,
+                identity=identity,
+            )
+        )
+        if self._earlier is None:
+            self.table.replace(())
+            return
+        dropped = self._store.folder(before.id) / "dropped.jsonl"
+        found = Resumption(
+            table=self.table,
+            dropped=dropped,
+            name_of=self.name_of,
+            notify=self._notify,
+            rerun_failed=self._options.rerun_failed,
+            output=self._output,
+            before=before.written_output,
+            new_output=self.record.output != before.output,
+        ).merge(self._all_identified())
+        self._done, self._counts = found.done, found.counts
+        changed = changes(before.identity, identity)
+        for note in resumed(before.short_id, found, self.checked.total, changed, dropped):
+            self._notify(note)
+
+    def _update(self, record: BatchRecord) -> None:
+        with self._guard:
+            self.record = record.replace(counts=dict(self._counts))
+            self._store.save(self.record)
+            self._saved = time.monotonic()
+
+    def close(self) -> None:
+        """Stop the rows in flight, and release the batch for other processes. Idempotent."""
+        if self._lock is None:
+            return
+        try:
+            if self._in_flight:  # the iteration was left
+                self.stop()
+            self._update(self.record)
+        finally:
+            os.close(self._lock)
+            self._lock = None
+            self._backend.close()
+
+    # -- state -----------------------------------------------------------------------------------
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -119,6 +202,11 @@ class Batch:
         """The numbers of ended rows by state."""
         return dict(self._counts)
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether all rows have ended."""
+        return sum(self._counts.values()) == self.checked.total
+
     def progress(self) -> BatchCounts:
         """Return the numbers of rows by state. Thread-safe."""
         return BatchCounts(self.checked.total, dict(self._counts), self._backend.states())
@@ -127,128 +215,108 @@ class Batch:
         """Return what became of the batch, as plain JSON."""
         return {
             "batch": self.record.id,
-            "state": self._store.state(self.record),
+            "state": "ended" if self.is_complete else "stopped",
             "total": self.checked.total,
-            "counts": dict(self._counts),
+            "counts": self.counts,
             "invalid": len(self.checked.invalid),
             "results": str(self.table.path),
             "csv": str(self.table.csv),
             "output": self.record.output,
+            "failures": list(self._failures),
         }
 
-    @property
-    def is_complete(self) -> bool:
-        """Whether all rows have ended."""
-        return sum(self._counts.values()) == self.checked.total
+    def name_of(self, row: Row) -> str:
+        """Return the id of a row, or its zero-padded number."""
+        return row_name(row, self.checked.total)
+
+    # -- run -------------------------------------------------------------------------------------
 
     def __iter__(self) -> Iterator[RowResult]:
-        """Run the rows that have not ended, and yield the result of each when it is in the table."""
+        """Run the rows that have not ended, and yield the result of each when it is in the table.
+
+        Raises `LocalrunError` if no more rows can run, e.g. without an engine.
+        """
         try:
-            identity = shared_identity(
-                self._request, self._bundle.descriptor, self._backend.prepare(self._bundle)
-            )
-            self.record = self.record.replace(identity=identity)
-            self._merge()
-            self._save()
+            self._open()
             yield from self._run()
         finally:
-            self._close()
-
-    def _merge(self) -> None:
-        """Take over the results of an earlier run; see `BatchOptions`."""
-        lines = list(self._earlier_lines())
-        known = {line.key: line for line in lines if line.digest}
-        kept: list[ResultLine] = []
-        for row in self._identified() if known else ():
-            line = known.pop((row.digest, row.occurrence), None)
-            if line is not None:
-                kept.append(msgspec.structs.replace(line, row=row.number, id=self.name_of(row)))
-                self._done.add(row.number)
-                self._counts[line.state] += 1
-        self.table.replace(kept)
-
-    def _earlier_lines(self) -> Iterator[ResultLine]:
-        if not self._options.resume:
-            return
-        try:
-            yield from read_lines(self.table.path)
-        except FileNotFoundError:
-            return
+            self.close()
 
     def _identified(self) -> Iterator[Row]:
         """Yield the rows with their digests; an invalid one without."""
-        identifier = Identifier(self.record.id, self.record.identity, self._request, self._bundle.descriptor)
-        for row in self._source.rows(self._bundle.descriptor):
+        descriptor = self._bundle.descriptor
+        identifier = Identifier(self.record.id, self.record.identity, self._request, descriptor)
+        for row in self._source.rows(descriptor):
             yield row if row.number in self.checked.invalid else identifier.identify(row)
+
+    def _all_identified(self) -> Iterator[Row]:
+        """Yield the rows as `_identified`, but raise `TaskKilled` if the batch is stopped in between."""
+        for row in self._identified():
+            if self._stopped:
+                raise TaskKilled("stopped before the first row started", remedy="run it again")
+            yield row
 
     def _run(self) -> Iterator[RowResult]:
         for row in self._identified():
-            if self._stopped:
-                break
             if row.number in self._done:
                 continue
-            if not row.digest:
-                yield self._keep(refused(row, InputsError("invalid row")))
+            if row.number in self.checked.invalid:
+                yield self._keep(refused(row, InputsError(self.checked.invalid[row.number])))
                 continue
             while self._in_flight >= self._backend.slots:
                 yield from self._next(None)
-            self._in_flight += 1
+            if self._stopped:
+                break
             self._backend.start(row, self.record.attempt)
+            self._in_flight += 1
             yield from self._next(0)
         while self._in_flight:
             yield from self._next(None)
         if self.is_complete:
-            self.record = self.record.replace(ended=time.time())
+            self._update(self.record.replace(ended=time.time()))
 
     def _next(self, timeout: float | None) -> Iterator[RowResult]:
         result = self._backend.next(timeout)
         if result is None:
             return
         self._in_flight -= 1
-        if not (self._stopped and result.state is TaskState.KILLED):  # it runs again with --resume
-            yield self._keep(result)
+        if self._stopped and result.state is TaskState.KILLED:  # it runs again when the batch is resumed
+            return
+        if result.cause in _NO_ROW_CAN_RUN:
+            self.stop()  # this row and those in flight run again
+            remedy = "correct this, and continue with --resume"
+            raise LocalrunError(
+                f"the batch was stopped: {result.message}", remedy=remedy, cause=Cause[result.cause]
+            )
+        yield self._keep(result)
 
     def _keep(self, result: RowResult) -> RowResult:
         """Copy the outputs of a row, and write its result to the table."""
+        name = self.name_of(result.row)
         if self._output is not None:
-            result = self._output.deliver(result, self.name_of(result.row), self._notify)
-        self.table.add(line_of(result, self.name_of(result.row)))
+            result = self._output.deliver(result, name, self._notify)
+        self.table.add(line_of(result, name))
         self._counts[result.state] += 1
+        if not result.is_finished:
+            failure = {"row": result.row.number, "id": name, "state": str(result.state)}
+            self._failures.append({**failure, "cause": result.cause, "message": result.message})
         if time.monotonic() - self._saved > _SAVE_INTERVAL:
-            self._save()
+            self._update(self.record)
         return result
-
-    def name_of(self, row: Row) -> str:
-        """Return the id of a row, or its zero-padded number."""
-        return row_name(row, self.checked.total)
-
-    def _save(self) -> None:
-        self.record = self.record.replace(counts=dict(self._counts))
-        self._store.save(self.record)
-        self._saved = time.monotonic()
 
     def stop(self, grace: float | None = None) -> None:
         """Stop the rows in flight and start no more. Safe in another thread than the iteration.
 
-        A batch that is resumed runs the stopped rows again.
+        A batch that is resumed runs the stopped rows again. `grace` is as in `Backend.cancel`.
         """
-        if not self._stopped:
-            self._stopped = True
-            self.record = self.record.replace(attempt=self.record.attempt + 1)
-            self._save()
+        with self._guard:
+            if not self._stopped:
+                self._stopped = True
+                self._update(self.record.replace(attempt=self.record.attempt + 1))
         self._backend.cancel(grace)
 
-    def _close(self) -> None:
-        if self._in_flight:  # the iteration was left
-            self.stop()
-        self._save()
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
 
-
-def invalid_rows(checked: CheckedRows) -> InputsError:
-    """Return the error for the invalid rows of a batch."""
+def _invalid_rows(checked: CheckedRows) -> InputsError:
     count = format_count(len(checked.invalid), "invalid row")
     remedy = "fix the rows listed, or run the others with --skip-invalid"
     return InputsError(f"{count} of {checked.total:,}", remedy=remedy, problems=checked.problems)

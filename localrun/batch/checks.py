@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+
 import msgspec
 
 from localrun import values
 from localrun.batch.names import RowNames
 from localrun.batch.rows import Row, RowSource
 from localrun.descriptor import Descriptor
-from localrun.errors import InputsError, Problem
+from localrun.errors import InputsError, Problem, UsageError
 from localrun.manager.inputs import gather
 from localrun.manager.request import Request
 
@@ -18,7 +20,7 @@ class CheckedRows(msgspec.Struct):
 
     total: int = 0
     columns: dict[str, None] = msgspec.field(default_factory=dict)  # in the order of their appearance
-    invalid: set[int] = msgspec.field(default_factory=set)
+    invalid: dict[int, str] = msgspec.field(default_factory=dict)  # why, by the row's number
     problems: list[Problem] = msgspec.field(default_factory=list)
 
 
@@ -33,8 +35,11 @@ def check_rows(source: RowSource, request: Request, descriptor: Descriptor) -> C
         if not any(problem.path == "" for problem in row.problems):  # the row could be read
             problems += _problems(row, request, descriptor)
         if problems:
-            found.invalid.add(row.number)
+            found.invalid[row.number] = _reason(problems)
             found.problems += (_placed(problem, row, source.file) for problem in problems)
+    for number, problem in names.check_numbers(found.total):
+        found.invalid[number] = str(problem)
+        found.problems.append(_placed(problem, Row(number, {}), source.file))
     return found
 
 
@@ -48,13 +53,32 @@ def _problems(row: Row, request: Request, descriptor: Descriptor) -> tuple[Probl
     return ()
 
 
+def _reason(problems: Sequence[Problem]) -> str:
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return f"{_in_row(problems[0])}{more}"
+
+
+def _in_row(problem: Problem) -> Problem:
+    """Return a problem with its column; its path is `inputs.COLUMN` or empty."""
+    column = problem.path.removeprefix("inputs.")
+    return Problem(f"column {column}" if column else "", problem.message, problem.remedy)
+
+
+def check_columns(columns: Collection[str], request: Request) -> None:
+    """Raise `UsageError` for an input that the rows set and all rows share as well."""
+    for name in dict.fromkeys(pair.partition("=")[0] for pair in request.assignments):
+        if name in columns:
+            message = f"{name} is set by -i and by the rows"
+            raise UsageError(message, remedy=f"remove `-i {name}=...`, or its column or option")
+
+
 def _column(problem: Problem) -> str:
     """Return the input of a problem; empty if it concerns the whole row."""
     return problem.path.removeprefix("inputs.").partition(".")[0]
 
 
 def _placed(problem: Problem, row: Row, file: str) -> Problem:
-    """Return a problem with its row and column; its path is `inputs.COLUMN` or empty."""
-    column = problem.path.removeprefix("inputs.")
-    place = f"row {row.number}" + (f", column {column}" if column else "")
-    return Problem(place, problem.message, problem.remedy, problem.file or file, row.line)
+    """Return a problem with its row, and the line of the table."""
+    found = _in_row(problem)
+    place = ", ".join(filter(None, (f"row {row.number}", found.path)))
+    return Problem(place, found.message, found.remedy, problem.file or file, row.line)

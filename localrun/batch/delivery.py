@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from localrun import fs
 from localrun.api.download import OutputCopier
 from localrun.batch.backend import RowResult
 from localrun.errors import OutputsError
 from localrun.task.store import TaskStore
 
 Notify = Callable[[str], None]
+_ASIDE = ".moved"  # the end of the name of a folder between two names
 
 
 class OutputFolder:
@@ -47,15 +51,48 @@ class OutputFolder:
             copier.rollback()
         for warning in copier.warnings:
             notify(f"row {name}: {warning}")
-        outputs = {key: _shown(value, copier.folder, target) for key, value in copier.outputs.items()}
+        outputs = {
+            key: rebase(value, str(copier.folder), str(target)) for key, value in copier.outputs.items()
+        }
         return msgspec.structs.replace(result, outputs=outputs, message=message)
 
+    def set_aside(self, name: str, key: tuple[str, int]) -> None:
+        """Move the folder of a row that gets another name, which may still be that of a third row."""
+        with fs.wrap_os_errors(self.path), suppress(FileNotFoundError):
+            (self.path / name).rename(self._aside(key))
 
-def _shown(value: Any, folder: Path, target: Path) -> Any:
-    """Return a value with paths below `folder` written as below `target`."""
+    def put_back(self, rows: Iterable[tuple[str, tuple[str, int]]], notify: Notify) -> None:
+        """Give each folder that was set aside the name of its row. What has this name already is kept."""
+        if not any(self.path.glob(f".*{_ASIDE}")):
+            return
+        for name, key in rows:
+            with fs.wrap_os_errors(self.path), suppress(FileNotFoundError):
+                aside, target = self._aside(key), self.path / name
+                if aside.exists() and os.path.lexists(target):
+                    notify(f"{target} belongs to no row any more: it is now {_rename_old(target)}")
+                aside.rename(target)
+
+    def _aside(self, key: tuple[str, int]) -> Path:
+        digest, occurrence = key
+        return self.path / f".{digest}-{occurrence}{_ASIDE}"
+
+
+def _rename_old(path: Path) -> Path:
+    """Rename a folder to `NAME.old` or, if that exists, `NAME.old-2`. Return the new path."""
+    names = itertools.chain(
+        [f"{path.name}.old"], (f"{path.name}.old-{number}" for number in itertools.count(2))
+    )
+    new = next(found for name in names if not os.path.lexists(found := path.with_name(name)))
+    return path.rename(new)
+
+
+def rebase(value: Any, old: str, new: str) -> Any:
+    """Return a value of an output with paths below `old` written as below `new`."""
     if isinstance(value, list):
-        return [_shown(item, folder, target) for item in value]
-    below = f"{folder}{os.sep}"
-    if isinstance(value, str) and value.startswith(below):
-        return str(target / value.removeprefix(below))
-    return value
+        return [rebase(item, old, new) for item in value]
+    below = f"{old}{os.sep}"
+    return (
+        f"{new}{os.sep}{value.removeprefix(below)}"
+        if isinstance(value, str) and value.startswith(below)
+        else value
+    )

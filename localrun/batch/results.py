@@ -10,7 +10,7 @@ import csv
 import io
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -97,13 +97,19 @@ def _shown(value: Any) -> Any:
     return msgspec.to_builtins(value, enc_hook=str)
 
 
-def read_lines(path: Path) -> Iterator[ResultLine]:
-    """Yield the lines of a table, without one that is cut off. Raises `OSError`; `ValueError` if damaged."""
+def read_lines(path: Path, notify: Callable[[str], None] = lambda _: None) -> Iterator[ResultLine]:
+    """Yield the lines of a table, without one that is cut off. `notify` gets the damaged ones.
+
+    Raises `OSError`.
+    """
     with fs.open_regular(path) as stream:
-        for text in stream:
+        for number, text in enumerate(stream, 1):
             if not text.endswith(b"\n"):
                 return
-            yield decode_record(_DECODER, text)
+            try:
+                yield decode_record(_DECODER, text)
+            except ValueError:
+                notify(f"{path}:{number}: the line is damaged and was removed")
 
 
 class ResultTable:

@@ -33,6 +33,11 @@ class Row(msgspec.Struct, frozen=True):
     digest: str = ""
     occurrence: int = 0
 
+    @property
+    def key(self) -> tuple[str, int]:
+        """What the row is recognised by."""
+        return self.digest, self.occurrence
+
     def task_id(self, attempt: int) -> str:
         """Return the id of the task of an identified row, which is always the same for an attempt, from 1."""
         return str(uuid.uuid5(uuid.UUID(self.batch), f"{self.digest}/{self.occurrence}/{attempt}"))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,10 +28,10 @@ class BatchRecord(Frozen, frozen=True, kw_only=True):
     """A batch: what it runs, where its results are, and how far it is.
 
     `source` describes the rows. `results` is the table of results as JSON Lines; a CSV file of the same name
-    lies beside it. `output` is the folder of the output files as the user wrote it; empty: in the folders of
-    the tasks. `counts` are the ended rows by state, `total` all rows, `invalid` those that were skipped.
-    `attempt` counts from 1 how often rows were stopped or run again. `identity` are the digests of what all
-    rows share, by name. Times are in seconds since 1970.
+    lies beside it. `output` is the folder of the output files; empty: those of the tasks. `written_output`
+    is its path in the results. `counts` are the ended rows by state, `total` all rows, `invalid` those that
+    were skipped. `attempt` counts from 1 how often rows were stopped or run again. `identity` are the digests
+    of what all rows share, by name. Times are in seconds since 1970.
     """
 
     id: str
@@ -40,6 +42,7 @@ class BatchRecord(Frozen, frozen=True, kw_only=True):
     source: dict[str, Any] = msgspec.field(default_factory=dict)
     results: str = ""
     output: str = ""
+    written_output: str = ""
     total: int = 0
     counts: dict[str, int] = msgspec.field(default_factory=dict)
     invalid: int = 0
@@ -92,9 +95,24 @@ class BatchStore:
         found = [record for name in names if (record := self.load(name)) is not None]
         yield from sorted(found, key=lambda record: record.created, reverse=True)
 
-    def find_by_results(self, results: Path) -> BatchRecord | None:
-        """Return the newest batch that writes its results to a file."""
-        return next((one for one in self.newest_first() if one.results == str(results)), None)
+    def find(self, results: Path | None, bundle: str) -> BatchRecord | None:
+        """Return the newest batch with its results in a file, or with None, of a bundle in its own folder."""
+        for record in self.newest_first():
+            is_own = results is None and record.bundle == bundle
+            if record.results == str(self.results(record.id) if is_own else results):
+                return record
+        return None
+
+    def results(self, batch: str) -> Path:
+        """Return the results of a batch that does not write them elsewhere."""
+        return self.folder(batch) / "results.jsonl"
+
+    def archive(self, record: BatchRecord) -> None:
+        """Move the results of a batch to its own folder, because another one replaces them."""
+        own = self.results(record.id)
+        with fs.wrap_os_errors(own.parent), suppress(FileNotFoundError):
+            shutil.copyfile(record.results, own)
+            self.save(record.replace(results=str(own)))
 
     def acquire(self, record: BatchRecord) -> int:
         """Lock a batch until the returned descriptor is closed. Raises `UsageError` if it is locked."""

@@ -8,10 +8,14 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
+import tempfile
+import weakref
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 from localrun import fs
 from localrun.batch.rows import Row
@@ -20,6 +24,7 @@ from localrun.descriptor.types import format_value
 from localrun.errors import InputsError, Problem
 from localrun.task.file_state import FileState
 from localrun.undecodable import escape, is_text
+from localrun.units import format_count
 from localrun.values import FileValue, parse_assignments
 from localrun.values.parsing import resolve_files, unknown_input
 from localrun.values.region_names import parse_region_name
@@ -34,17 +39,34 @@ _OTHER_FORMATS = {
     b"\xd0\xcf\x11\xe0": "a spreadsheet",
     b"\x1f\x8b": "compressed with gzip",
 }
+_MOST_SHOWN = 80  # characters of a cell
 _BOM = b"\xef\xbb\xbf"
 
 
 class TableRows:
-    """The rows of a table. `base` is the folder of relative files; None: that of the table."""
+    """The rows of a table. `stream` is read instead of the file; its relative files are below this folder.
 
-    def __init__(self, path: Path, base: Path | None = None) -> None:
+    A pipe is read at once, because the rows are read more than once.
+    """
+
+    def __init__(self, path: Path, stream: IO[bytes] | None = None) -> None:
         self.file = str(path)
         self._path = path
-        self._base = path.parent if base is None else base
+        self._base = path.parent
         self._state: FileState | None = None
+        self._copy: IO[bytes] | None = None
+        if stream is not None or not (path.is_file() or path.is_dir() or not path.exists()):
+            self._copy = tempfile.TemporaryFile()  # noqa: SIM115
+            weakref.finalize(self, self._copy.close)
+            self._base = Path()
+            with path.open("rb") if stream is None else nullcontext(stream) as source:
+                shutil.copyfileobj(source, self._copy)
+
+    def _open(self) -> BinaryIO:
+        if self._copy is None:
+            return fs.open_regular(self._path)
+        self._copy.seek(0)
+        return os.fdopen(os.dup(self._copy.fileno()), "rb")
 
     def describe(self) -> dict[str, Any]:
         return {"table": str(self._path.absolute())}
@@ -52,7 +74,7 @@ class TableRows:
     def rows(self, descriptor: Descriptor) -> Iterator[Row]:
         """Yield the rows. Raises `InputsError` for a table that cannot be read or has other columns."""
         try:
-            with fs.open_regular(self._path) as stream:
+            with self._open() as stream:
                 self._check_unchanged(stream)
                 yield from self._rows(stream, descriptor)
         except OSError as error:
@@ -97,6 +119,11 @@ class TableRows:
                 problems.append(_problem(ID, f"invalid id {format_value(name)}", "use a string"))
                 name = ""
             problems += (unknown_input(one, descriptor) for one in found if not _is_input(one, descriptor))
+            for key, value in found.items():
+                if "\\u0000" in json.dumps(value):
+                    problems.append(
+                        _problem(key, f"{format_value(value)} contains a NUL character", "remove it")
+                    )
             values = {
                 name: resolve_files(value, self._base) for name, value in found.items() if value is not None
             }
@@ -148,17 +175,15 @@ class TableRows:
         if heads is None:
             raise self._error("the table is empty", "start it with a line of column names")
 
-    def _checked(self, reader: Iterator[list[str]]) -> Iterator[list[str]]:
+    def _checked(self, reader: Any) -> Iterator[list[str]]:
         while True:
+            line = reader.line_num + 1
             try:
                 yield next(reader)
             except StopIteration:
                 return
             except csv.Error as error:
-                line = getattr(reader, "line_num", 0)
-                remedy = (
-                    "check the quotes: each cell that contains a quote, a comma or a line break needs them"
-                )
+                remedy = "put each cell with a quote, a comma or a line break in quotes"
                 raise self._error(f"invalid CSV: {error}", remedy, line=line) from None
 
     def _heads(self, cells: Sequence[str], descriptor: Descriptor, line: int) -> list[str]:
@@ -169,7 +194,7 @@ class TableRows:
             if not name:
                 problems.append(self._problem("the column has no name", "name or remove it", place, line))
             elif reason := _unreadable(name):
-                problems.append(self._problem(f"{escape(name)!r} {reason}", "correct it", place, line))
+                problems.append(self._problem(*reason, place, line))
             elif heads.index(name) < position - 1:
                 problems.append(
                     self._problem(f"duplicate column {name!r}", "remove one of them", place, line)
@@ -191,14 +216,15 @@ class TableRows:
         self, heads: Sequence[str], cells: Sequence[str], descriptor: Descriptor, number: int, line: int
     ) -> Row:
         if len(cells) != len(heads):
-            what = f"{len(cells)} cells, but the table has {len(heads)} columns: {format_value(list(cells))}"
+            given = f"{format_count(len(cells), 'cell')}: {format_value(list(cells))}"
+            what = f"expected {format_count(len(heads), 'cell')}, found {given}"
             return Row(number, {}, "", line, (Problem("", what, "add or remove cells"),))
         problems: list[Problem] = []
         pairs: list[str] = []
         name = ""
         for head, cell in zip(heads, cells, strict=True):
             if reason := _unreadable(cell):
-                problems.append(_problem(head, f"{format_value(escape(cell))} {reason}", "save it as UTF-8"))
+                problems.append(_problem(head, *reason))
             elif head == ID and ID not in descriptor.inputs:
                 name = cell
             elif cell:
@@ -229,11 +255,13 @@ def _is_input(name: str, descriptor: Descriptor) -> bool:
     return name in descriptor.inputs or (region is not None and region.parameter in descriptor.inputs)
 
 
-def _unreadable(text: str) -> str:
-    """Return why a text cannot be a value; empty if it can."""
+def _unreadable(text: str) -> tuple[str, str] | None:
+    """Return why a text cannot be a value, and the remedy; None if it can."""
     if not is_text(text):
-        return "is not UTF-8"
-    return "contains a NUL character" if "\0" in text else ""
+        return f"'{escape(text)[:_MOST_SHOWN]}' is not UTF-8", "save the table as UTF-8"
+    if "\0" in text:
+        return f"{format_value(text)} contains a NUL character", "remove it"
+    return None
 
 
 def _rebase(value: Any, base: Path) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,19 +12,20 @@ import click
 from localrun.cli import options
 from localrun.cli.context import CliContext, pass_context
 from localrun.cli.exit_codes import ExitCode
+from localrun.cli.pipes import notice_of_pipe
 from localrun.cli.run_options import Choices, timeout, with_repetition, with_setup_options
-from localrun.cli.signals import SignalHandler
+from localrun.cli.signals import Interrupted, SignalHandler
 from localrun.cli.sources import BundleSource
 from localrun.console.batch import BatchProgress
-from localrun.console.streams import print_json, print_out
-from localrun.errors import UsageError
+from localrun.console.streams import print_err, print_json, print_out
+from localrun.errors import TaskKilled, UsageError
+from localrun.units import format_count
 
 if TYPE_CHECKING:
     from localrun.app import App
     from localrun.batch.batch import Batch, BatchOptions
     from localrun.batch.product import Axis
     from localrun.batch.rows import RowSource
-    from localrun.manager.request import Request
 
 
 def _over(text: str) -> Axis:
@@ -82,15 +84,18 @@ def command(context: CliContext, /, bundle: str, **given: Any) -> int:
 
     The results are a table with a row for each task. Ctrl+C stops the tasks; --resume continues.
     """
-    source = _source(given.pop("table"), [*given.pop("over"), *given.pop("grid")])
+    table, axes = given.pop("table"), [*given.pop("over"), *given.pop("grid")]
     jobs, chosen = given.pop("jobs"), _options(given)
     choices = Choices.of({**given, "output": chosen.output, "in_image": chosen.in_image})
+    progress = BatchProgress(sys.stderr, context.environ, quiet=choices.quiet)
     with SignalHandler() as signals, context.app() as app:
-        with signals.interruptible():
-            request = _request(app, bundle, choices)
-            batch = _prepare(app, request, source, chosen, jobs)
-        progress = BatchProgress(sys.stderr, context.environ, batch.progress, quiet=choices.quiet)
-        with progress, signals.on_signal(lambda number: _stop(batch, progress, number)):
+        try:
+            with signals.interruptible():
+                source = _source(table, axes)
+                batch = _batch(app, bundle, choices, source, chosen=chosen, jobs=jobs, notify=progress.notify)
+        except Interrupted:
+            raise TaskKilled("stopped before the first row started", remedy="run it again") from None
+        with progress.of(batch.progress), signals.on_signal(lambda number: _stop(batch, progress, number)):
             for result in batch:
                 progress.show(result.is_finished, batch.name_of(result.row), result.cause, result.message)
         return _report(batch, choices, stopped=signals.count > 0)
@@ -103,7 +108,8 @@ def _source(table: Path | None, axes: list[Axis]) -> RowSource:
     if table is not None:
         from localrun.batch.table import TableRows
 
-        return TableRows(table)
+        with notice_of_pipe(table):
+            return TableRows(table, sys.stdin.buffer if str(table) == "-" else None)
     from localrun.batch.product import ProductRows
 
     return ProductRows(axes)
@@ -117,21 +123,28 @@ def _options(given: dict[str, Any]) -> BatchOptions:
     return BatchOptions(**found | {"resume": found["resume"] or found["rerun_failed"]})
 
 
-def _request(app: App, bundle: str, choices: Choices) -> Request:
-    app.connect_in_background()
-    request = BundleSource(bundle, None).given(choices, app.settings)
-    if request.profile == "iexec":
-        raise UsageError("a batch cannot run an iExec app", remedy="use `localrun run --profile iexec`")
-    return request
-
-
-def _prepare(app: App, request: Request, source: RowSource, chosen: BatchOptions, jobs: int | None) -> Batch:
+def _batch(
+    app: App,
+    bundle: str,
+    choices: Choices,
+    source: RowSource,
+    *,
+    chosen: BatchOptions,
+    jobs: int | None,
+    notify: Callable[[str], None],
+) -> Batch:
+    """Check all rows, and return the batch, which has not started."""
     from localrun.batch.batch import Batch
     from localrun.batch.local import LocalBackend
     from localrun.manager.option_hints import option_hints
 
+    app.connect_in_background()
+    request = BundleSource(bundle, None).given(choices, app.settings)
+    if request.profile == "iexec":
+        raise UsageError("a batch cannot run an iExec app", remedy="use `localrun run --profile iexec`")
+    backend = LocalBackend(app, request, jobs)
     with option_hints(options.names_of_command):
-        return Batch(app, request, source, chosen, backend=LocalBackend(app, request, jobs))
+        return Batch(app, request, source, chosen, backend=backend, notify=notify)
 
 
 def _stop(batch: Batch, progress: BatchProgress, number: int) -> None:
@@ -141,17 +154,27 @@ def _stop(batch: Batch, progress: BatchProgress, number: int) -> None:
 
 
 def _report(batch: Batch, choices: Choices, *, stopped: bool) -> int:
-    table = batch.table.csv
+    """Print the summary, and return the exit code."""
+    finished, total = batch.counts.get("FINISHED", 0), len(batch)
+    table = _shown(batch.table.csv)
     if choices.as_json:
         print_json(batch.summary())
     elif choices.quiet:
-        print_out(str(table))
+        print_out(table)
     else:
-        print_out(f"{batch.counts.get('FINISHED', 0):,} of {len(batch):,} rows finished")
+        print_out(f"{finished:,} of {format_count(total, 'row')} finished")
         print_out(f"results: {table}")
-    if stopped:
+    if stopped and not batch.is_complete:
+        print_err("stopped; continue with --resume")
         return ExitCode.INTERRUPTED
-    finished = batch.counts.get("FINISHED", 0)
-    if finished == len(batch):
+    if finished == total:
         return ExitCode.FINISHED
     return ExitCode.SOME_FAILED if finished else ExitCode.TASK_FAILED
+
+
+def _shown(path: Path) -> str:
+    """Return a path as short as possible."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

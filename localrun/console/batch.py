@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
-from types import TracebackType
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TextIO
 
 import msgspec
@@ -36,31 +36,32 @@ class BatchCounts(msgspec.Struct, frozen=True):
 class BatchProgress:
     """Shows the progress of a batch on standard error, until the context is left. Thread-safe."""
 
-    def __init__(
-        self, stream: TextIO, environ: Mapping[str, str], counts: Callable[[], BatchCounts], *, quiet: bool
-    ) -> None:
+    def __init__(self, stream: TextIO, environ: Mapping[str, str], *, quiet: bool) -> None:
         self._stream = stream
-        self._counts = counts
         self._quiet = quiet
         self._is_terminal = is_terminal(stream, environ)
-        self._ends: deque[float] = deque([time.monotonic()], maxlen=_RECENT)
+        self._counts: Callable[[], BatchCounts] | None = None
+        self._ends: deque[float] = deque(maxlen=_RECENT)
         self._failures = 0
         self._last = ""
         self._lock = threading.Lock()
         self._closed = threading.Event()
-        self._ticker = threading.Thread(target=self._tick, name="progress", daemon=True)
 
-    def __enter__(self) -> BatchProgress:
-        if not self._quiet:
-            self._ticker.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._closed.set()
-        if not self._quiet:
-            self._ticker.join()
+    @contextmanager
+    def of(self, counts: Callable[[], BatchCounts]) -> Iterator[None]:
+        """Show the progress during the block; `counts` returns it."""
+        if self._quiet:
+            yield
+            return
+        self._counts = counts
+        self._ends.append(time.monotonic())
+        ticker = threading.Thread(target=self._tick, name="progress", daemon=True)
+        ticker.start()
+        try:
+            yield
+        finally:
+            self._closed.set()
+            ticker.join()
             self._draw()
             if self._is_terminal and self._last:
                 write(self._stream, "\n")
@@ -94,6 +95,8 @@ class BatchProgress:
             self._draw()
 
     def _draw(self) -> None:
+        if self._counts is None:
+            return
         counts = self._counts()
         with self._lock:
             line = progress_line(counts, self._rate())
