@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from localrun.errors import Cause, UsageError
@@ -33,13 +34,15 @@ class ManualTasks:
             assigned_by=assigned_by,
             folder=str(workspace),
         )
-        if found := metadata.valid_or_empty(payload.get("metadata")):
+        if "metadata" in payload and (found := metadata.valid_or_empty(payload["metadata"])):
             metadata.save(workspace, found)
         task = ActiveTask(record, workspace, (self._on_event,))
-        task.create()
-        self._store.publish(workspace)
-        self._workers.registry.add(task)
+        task.create(on_saved=partial(self._publish, task))
         return task
+
+    def _publish(self, task: ActiveTask) -> None:
+        self._store.publish(task.workspace)
+        self._workers.registry.add(task)
 
     def refresh(self) -> None:
         """Update the registry with the tasks that another process has ended."""

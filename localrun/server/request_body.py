@@ -90,7 +90,7 @@ def _losses(data: bytes, found: Any) -> Iterator[dict[str, Any]]:
                 hint = f"at most {_MAX_DEPTH} levels are allowed"
                 yield _problem("too_deep", path[:3], "nested too deeply", hint)
                 return
-    yield from _duplicates(data)
+    yield from _duplicates(data, found)
     if _LONG_NUMBER.search(data):
         for path, value in _walk(found):
             if isinstance(value, int) and not _MIN_INTEGER <= value <= _MAX_INTEGER:
@@ -111,9 +111,9 @@ def _walk(value: Any) -> Iterator[tuple[Path, Any]]:
             stack += [((*path, index), item) for index, item in enumerate(value)]
 
 
-def _duplicates(data: bytes) -> Iterator[dict[str, Any]]:
+def _duplicates(data: bytes, decoded: Any) -> Iterator[dict[str, Any]]:
     """Yield the keys that an object has twice: only the last value would be kept."""
-    if b"{" not in data:
+    if data.count(b":") == _count_keys(decoded):  # also the keys that were not kept have a colon each
         return
     found: list[str] = []
 
@@ -124,6 +124,12 @@ def _duplicates(data: bytes) -> Iterator[dict[str, Any]]:
     json.loads(data, object_pairs_hook=check, parse_int=len, parse_float=len)
     for key in found[:20]:
         yield _problem("duplicate_key", (key[:80],), f"duplicate key {key[:80]!r}", "keep one of them")
+
+
+def _count_keys(value: Any) -> int:
+    if isinstance(value, dict):
+        return len(value) + sum(map(_count_keys, value.values()))
+    return sum(map(_count_keys, value)) if isinstance(value, list) else 0
 
 
 def _problem(kind: str, path: Path, message: str, remedy: str) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from localrun.bundle.cancellation import Limit, limited
 from localrun.errors import BundleError, ShuttingDown
 
 CHECK_SECONDS = 120.0  # for reading one bundle
+_WATCH_AFTER = 0.05  # seconds; most requests end before, and a task for each would cost a tenth of their time
 
 
 class RequestLimits:
@@ -61,20 +62,26 @@ class RequestLimitMiddleware:
 
 
 class _Watcher:
-    """Waits for the client to disconnect once the body has been received."""
+    """Waits for the client to disconnect if its request takes a while after the body has been received."""
 
     def __init__(self, receive: Receive, limit: Limit) -> None:
         self._receive = receive
         self._limit = limit
+        self._timer: asyncio.TimerHandle | None = None
         self._next: asyncio.Task[Message] | None = None
 
     async def receive(self) -> Message:
-        if self._next is not None:
-            return await asyncio.shield(self._next)
+        if self._timer is not None:
+            return await asyncio.shield(self._watch())
         message = await self._receive()
         if message["type"] == "http.request" and not message.get("more_body", False):
-            self._next = asyncio.ensure_future(self._wait())
+            self._timer = asyncio.get_running_loop().call_later(_WATCH_AFTER, self._watch)
         return message
+
+    def _watch(self) -> asyncio.Task[Message]:
+        if self._next is None:
+            self._next = asyncio.ensure_future(self._wait())
+        return self._next
 
     async def _wait(self) -> Message:
         message = await self._receive()
@@ -83,6 +90,8 @@ class _Watcher:
         return message
 
     def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
         if self._next is not None:
             self._next.cancel()
 

@@ -23,6 +23,8 @@ from localrun.units import format_bytes
 
 RejectionCallback = Callable[[str, str, int, object], None]  # method, path, status, detail
 
+Values = dict[bytes, str | None]  # of headers, by name in lower case
+
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _HEALTH = frozenset({"/health/live", "/health/ready", PING})
 _OPEN = _HEALTH | {"/docs", "/openapi.json", "/favicon.ico", "/session"}  # without data of tasks
@@ -62,7 +64,7 @@ class SecurityMiddleware:
         limit = self._limit(scope)
         scope, ticket = _without_ticket(scope)
         try:
-            self._check(scope, Headers(scope=scope), limit, ticket)
+            self._check(scope, _values(scope), limit, ticket)
         except Rejection as error:
             path = without_secret(scope["path"])
             self._on_rejection(scope["method"], path, error.status_code, error.detail)
@@ -71,19 +73,19 @@ class SecurityMiddleware:
             seconds = self._options.connections.body_seconds
             await self._app(scope, _limited(receive, limit, seconds), send)
 
-    def _check(self, scope: Scope, headers: Headers, limit: int, ticket: str | None) -> None:
-        host = _single(headers, "host")
+    def _check(self, scope: Scope, values: Values, limit: int, ticket: str | None) -> None:
+        host = values.get(b"host")
         self._check_host(host)
-        if "origin" in headers:
-            origin = _single(headers, "origin") or ""
+        if b"origin" in values:
+            origin = values[b"origin"] or ""
             if _host_of(origin) != (host or "").lower():
                 raise _foreign(f" ({origin[:100]})")
-        elif _single(headers, "sec-fetch-site") == "cross-site" and scope["method"] not in _SAFE_METHODS:
+        elif values.get(b"sec-fetch-site") == "cross-site" and scope["method"] not in _SAFE_METHODS:
             raise _foreign()
         if not _is_open(scope):
-            self._check_token(scope["path"], _single(headers, "authorization") or "", ticket)
-        _check_encoding(headers.get("content-encoding", ""))
-        length = _single(headers, "content-length") or ""
+            self._check_token(scope["path"], values.get(b"authorization") or "", ticket)
+        _check_encoding(values.get(b"content-encoding", ""))
+        length = values.get(b"content-length") or ""
         if length.isascii() and length.isdigit() and int(length[:20]) > limit:
             raise _too_large(limit)
 
@@ -147,10 +149,12 @@ def _without_ticket(scope: Scope) -> tuple[Scope, str | None]:
     return {**scope, "query_string": rest}, tickets[0].decode("ascii", "replace")
 
 
-def _single(headers: Headers, name: str) -> str | None:
-    """Return the value of a header, or None if it is missing or repeated."""
-    values = headers.getlist(name)
-    return values[0] if len(values) == 1 else None
+def _values(scope: Scope) -> Values:
+    """Return the values of the headers; None for a repeated one."""
+    found: Values = {}
+    for name, value in scope["headers"]:
+        found[name] = None if name in found else value.decode("latin-1")
+    return found
 
 
 @lru_cache(maxsize=16)
@@ -182,9 +186,10 @@ def _foreign(origin: str = "") -> Rejection:
     return Rejection(403, detail, "send the request from a program, or from a page of this server")
 
 
-def _check_encoding(encoding: str) -> None:
-    if encoding.strip().lower() not in ("", "identity"):
-        detail = f"The content encoding {encoding[:100]!r} is not supported"
+def _check_encoding(encoding: str | None) -> None:
+    if encoding is None or encoding.strip().lower() not in ("", "identity"):
+        shown = "of several headers" if encoding is None else repr(encoding[:100])
+        detail = f"The content encoding {shown} is not supported"
         hint = "send the body without compression and without a Content-Encoding header"
         raise Rejection(415, detail, hint, {"Accept-Encoding": "identity"})
 

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 from inspect import isclass
 from typing import Any
 
+from fastapi._compat import ModelField
 from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
@@ -22,12 +23,28 @@ def query_names(dependant: Dependant) -> frozenset[str]:
     """Return the names of the query parameters of a route."""
     names: set[str] = set()
     for field in dependant.query_params:
-        kind = field.field_info.annotation
-        if isclass(kind) and issubclass(kind, BaseModel):
-            names |= {inner.alias or name for name, inner in kind.model_fields.items()}
+        model = _model_of(field)
+        if model is not None:
+            names |= {inner.alias or name for name, inner in model.model_fields.items()}
         else:
             names.add(field.alias)
     return frozenset(names)
+
+
+def query_defaults(dependant: Dependant) -> dict[str, Any] | None:
+    """Return the arguments for the query parameters of a request without a query; None if one is required."""
+    found: dict[str, Any] = {}
+    for field in dependant.query_params:
+        model = _model_of(field)
+        if any(one.is_required() for one in (model.model_fields.values() if model else [field.field_info])):
+            return None
+        found[field.name] = model() if model else field.get_default()
+    return found
+
+
+def _model_of(field: ModelField) -> type[BaseModel] | None:
+    kind = field.field_info.annotation
+    return kind if isclass(kind) and issubclass(kind, BaseModel) else None
 
 
 def check_query(request: Request, known: Collection[str]) -> None:

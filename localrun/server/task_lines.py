@@ -6,13 +6,13 @@ import os
 import select
 import sys
 import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from queue import Full, Queue
 from typing import TYPE_CHECKING
 
 from localrun.console.display.sanitize import escape_control_chars
-from localrun.console.streams import print_out, redirect_to_devnull
+from localrun.console.streams import redirect_to_devnull, write
 from localrun.manager.payload import is_manual
 from localrun.task.events import Event
 from localrun.task.record import TaskRecord, short_id
@@ -25,20 +25,25 @@ if TYPE_CHECKING:
 _MOST = 1000  # lines that wait for the terminal
 _MAX_TEXT = 200  # characters of the message of a failed task
 _PATIENCE = 1.0  # seconds for the last lines
+_INTERVAL = 0.05  # seconds in which lines are collected
+_MAX_WRITE = 1000  # characters, which have less than the 4096 bytes that a pipe takes without blocking
 _POLL = 0.2  # seconds between two looks at a terminal that takes nothing
 
 
 class TaskLines:
-    """Prints the lines in a thread of its own.
+    """Prints the lines in a thread of its own, a few times a second.
 
     A terminal that was stopped, or a pipe that nothing reads, must stop neither the tasks nor the exit of the
-    server: lines that do not fit are counted.
+    server: lines that do not fit are counted. A thread that prints each line at once would make the request
+    that causes it wait for the interpreter.
     """
 
     def __init__(self, manager: Manager) -> None:
         self._manager = manager
-        self._lines: Queue[str | None] = Queue(_MOST)
+        self._lines: deque[str] = deque()
         self._omitted = 0
+        self._has_lines = threading.Event()
+        self._is_ending = threading.Event()
         self._is_closed = threading.Event()
         self._thread = threading.Thread(target=self._print, name="task lines", daemon=True)
         self._thread.start()
@@ -46,11 +51,14 @@ class TaskLines:
     def on_event(self, event: Event) -> None:
         """Print a line for the start or the end of a task; the event listener."""
         text = self._line(event) if event.kind == "state" else ""
-        if text:
-            try:
-                self._lines.put_nowait(escape_control_chars(text))
-            except Full:
-                self._omitted += 1
+        if not text:
+            return
+        if len(self._lines) < _MOST:
+            self._lines.append(f"{escape_control_chars(text)}\n")
+        else:
+            self._omitted += 1
+        if not self._has_lines.is_set():
+            self._has_lines.set()
 
     def _line(self, event: Event) -> str:
         state, task_id = event.data.get("state"), event.task_id
@@ -65,27 +73,37 @@ class TaskLines:
 
     def close(self) -> None:
         """Print what is left, unless the terminal takes nothing."""
-        try:
-            self._lines.put(None, timeout=_PATIENCE)
-            self._thread.join(_PATIENCE)
-        except Full:
-            pass
+        self._is_ending.set()
+        self._has_lines.set()
+        self._thread.join(_PATIENCE)
         self._is_closed.set()
         self._thread.join()
 
     def _print(self) -> None:
-        while (text := self._lines.get()) is not None and not self._is_closed.is_set():
-            self._write(text)
-            if self._omitted and self._lines.empty():
+        is_last = False
+        while not is_last:
+            self._has_lines.wait()
+            is_last = self._is_ending.wait(_INTERVAL)
+            self._has_lines.clear()
+            while self._lines and not self._is_closed.is_set():
+                self._write(self._next_lines())
+            if self._omitted and not self._is_closed.is_set():
                 omitted, self._omitted = self._omitted, 0
-                self._write(f"{format_count(omitted, 'line')} omitted: the terminal was too slow")
+                self._write(f"{format_count(omitted, 'line')} omitted: the terminal was too slow\n")
+
+    def _next_lines(self) -> str:
+        """Remove lines that a pipe takes in one write."""
+        text = self._lines.popleft()
+        while self._lines and len(text) + len(self._lines[0]) <= _MAX_WRITE:
+            text += self._lines.popleft()
+        return text
 
     def _write(self, text: str) -> None:
         """Write without the lock of the stream, which the exit of the process needs."""
         try:
             descriptor = sys.stdout.fileno()
         except (OSError, ValueError):  # not a file, such as in a test
-            print_out(text)
+            write(sys.stdout, text)
             return
         writable = select.poll()  # select.select refuses descriptors from 1024 on
         writable.register(descriptor, select.POLLOUT)
@@ -93,7 +111,7 @@ class TaskLines:
             if self._is_closed.is_set():
                 return
         try:
-            os.write(descriptor, f"{text}\n".encode(sys.stdout.encoding, "backslashreplace"))
+            os.write(descriptor, text.encode(sys.stdout.encoding, "backslashreplace"))
         except OSError:  # the reader is gone
             redirect_to_devnull(sys.stdout)
 

@@ -24,6 +24,9 @@ _EVENTS = threading.Lock()
 _CLOCK_ERROR = 0.2  # seconds by which the times of the engine and of this machine may differ
 
 
+def _nothing() -> None: ...
+
+
 class _Flag:
     """A flag that creates its `threading.Event` on the first wait. Most tasks are never waited for."""
 
@@ -93,9 +96,14 @@ class ActiveTask:
         self._more_secrets = tuple(secrets)
         self.__dict__.pop("masker", None)
 
-    def create(self) -> None:
+    def create(self, on_saved: Callable[[], None] = _nothing) -> None:
+        """Save the first record, and emit its event.
+
+        `on_saved` is called in between: the listeners of an event look the task up.
+        """
         self.update(history=[(self.record.state, time.time())])
         self.workspace.create_record(self.record)
+        on_saved()
         self._emit_state(task_data=self.record.submitted or {"bundle": self.record.bundle})
 
     def transition(self, state: TaskState, **changes: Any) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,6 +16,7 @@ from localrun.undecodable import is_text
 
 _FILE = "metadata.json"
 _MAX_DEPTH = 50  # levels of objects and lists
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
 # JSON type -> whether a value can be encoded, and read again without a loss
 _SCALARS: dict[type, Callable[[Any], bool]] = {
     str: is_text,
@@ -37,7 +37,7 @@ def of(record: TaskRecord) -> dict[str, Any]:
 
 def _load(path: str) -> dict[str, Any]:
     try:
-        return msgspec.json.decode(fs.read_regular(Path(path)), type=dict[str, Any])
+        return _decode(fs.read_regular(path))
     except (OSError, ValueError, RecursionError):
         return {}
 

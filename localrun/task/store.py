@@ -78,7 +78,7 @@ class TaskStore:
     def publish(self, workspace: Workspace) -> None:
         """Mark a new task as active, without an owner. Raises as `acquire`."""
         with fs.wrap_os_errors(self.path):
-            publish(f"{self._active}/{workspace.id}", f"{workspace}/events.jsonl")
+            publish(f"{self._active}/{workspace.id}", f"{workspace}/task.json")
 
     def is_active(self, task_id: str) -> bool:
         return os.path.exists(f"{self._active}/{task_id}")  # noqa: PTH110 - hot

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from localrun.app import App
 from localrun.errors import ShuttingDown, TaskExists, UsageError
 from localrun.settings import Settings
+from localrun.task.record import TaskRecord
 from localrun.task.states import TaskState
+from localrun.task.workspace import Workspace
 from tests.support.environment import make_environment
 
 
@@ -32,6 +34,17 @@ def test_a_free_form_task_is_active_until_it_is_completed(app: App) -> None:
     assert (record.state, record.result) == (TaskState.FINISHED, {"answer": 42})
     assert app.manager.get_task(task.id) is None
     assert app.manager.find_task(task.id) == record
+
+
+def test_the_listeners_of_the_first_event_find_the_task_without_reading_its_record(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[TaskRecord | None] = []
+    app.manager.subscribe(lambda event: found.append(app.manager.find_task(event.task_id)))
+    monkeypatch.setattr(Workspace, "load", lambda _workspace: pytest.fail("the record was read"))
+    task = app.manager.create_task({"type": "test"}, "ray")
+    assert found == [task.record]
+    assert app.store.is_active(task.id)
 
 
 def test_lists_are_copies_in_the_order_of_creation(app: App) -> None:

@@ -110,6 +110,12 @@ def test_a_compressed_body_without_its_header_is_415_as_well(served: ServerEnvir
     assert (answer.status_code, answer.json()["detail"]) == (415, "The body is gzip data, not JSON")
 
 
+def test_a_repeated_content_encoding_is_415(served: ServerEnvironment) -> None:
+    headers = [("content-encoding", "identity"), ("content-encoding", "gzip")]
+    answer = served.client.post("/task", content=json.dumps(BODY), headers=headers)
+    assert answer.status_code == 415
+
+
 def test_an_identity_encoding_is_accepted(served: ServerEnvironment) -> None:
     assert served.client.post("/task", json=BODY, headers={"content-encoding": "identity"}).status_code == 200
 
@@ -123,6 +129,7 @@ def test_an_identity_encoding_is_accepted(served: ServerEnvironment) -> None:
         (b'{"a": 1e999}', ["body", 0], "out of range"),
         (b'{"task": {}, "task": {}}', ["body", "task"], "duplicate key 'task'"),
         (b'{"task": {"x": 1, "x": 2}}', ["body", "x"], "duplicate key 'x'"),
+        (b'{"task": {"x": {"y": 1}, "x": 2}}', ["body", "x"], "duplicate key 'x'"),
         (b'{"task": {"a": "\\ud800"}}', ["body", 0], "surrogate"),
         (b'{"\\udfff": 1}', ["body", 0], "surrogate"),
         (b'{"task": %s%s}' % (b"[" * 200, b"]" * 200), ["body", "task", 0, 0], "nested too deeply"),

@@ -109,3 +109,25 @@ def test_the_time_of_each_request_is_its_own(tmp_path: Path) -> None:
         assert served.client.post("/bundle", content=data).status_code == 422
         served.site.limits.seconds = 60.0
         assert served.client.post("/bundle", content=data).status_code == 200
+
+
+def test_a_short_request_is_not_watched() -> None:
+    received = 0
+
+    async def app(_scope: Scope, receive: Receive, _send: Send) -> None:
+        await receive()
+
+    async def receive() -> Message:
+        nonlocal received
+        received += 1
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(_message: Message) -> None: ...
+
+    async def main() -> None:
+        before = len(asyncio.all_tasks())
+        await RequestLimitMiddleware(app, RequestLimits())({"type": "http"}, receive, send)
+        assert len(asyncio.all_tasks()) == before
+
+    asyncio.run(main())
+    assert received == 1

@@ -2,9 +2,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated
+from unittest.mock import Mock
 
 import pytest
+from fastapi import Query
+from fastapi.dependencies.utils import get_dependant, solve_dependencies
 
+from localrun.server.schemas import TaskFilter
+from localrun.server.strict_query import query_defaults
 from tests.support.server_client import ServerEnvironment, serve_environment
 
 
@@ -45,6 +51,27 @@ def test_an_unknown_query_parameter_is_422_with_a_suggestion(
     assert found["loc"] == ["query", name]
     assert found["msg"] == f"unknown query parameter {name!r}; {remedy}"
     assert served.client.get("/task/list").json()["active_tasks_count"] == 1
+
+
+def test_the_arguments_of_a_request_without_a_query_are_the_defaults() -> None:
+    async def listed(selection: Annotated[TaskFilter, Query()], page: int = 1) -> None: ...
+
+    async def searched(text: str, page: int = 1) -> None: ...
+
+    found = query_defaults(get_dependant(path="/", call=listed))
+    assert found == {"selection": TaskFilter.model_validate({}), "page": 1}
+    assert query_defaults(get_dependant(path="/", call=searched)) is None
+
+
+def test_a_request_without_a_query_is_not_validated_by_fastapi(
+    served: ServerEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    solve = Mock(wraps=solve_dependencies)
+    monkeypatch.setattr("fastapi.routing.solve_dependencies", solve)
+    assert served.client.get("/task/list").json()["status"] == "success"
+    assert solve.call_count == 0
+    assert served.client.get("/task/list?limit=0").status_code == 422
+    assert solve.call_count == 1
 
 
 def test_a_parameter_that_is_set_twice_is_422(served: ServerEnvironment) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -73,3 +74,21 @@ def test_the_name_of_a_client_cannot_control_the_terminal(
         shown = lines_of(env, capsys)
     assert len(shown) == 1
     assert "\x1b" not in shown[0]
+
+
+def test_lines_that_arrive_together_are_written_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, writer = os.pipe()
+    write = Mock(wraps=os.write)
+    with serve_environment(tmp_path, add) as env, os.fdopen(writer, "w") as pipe:
+        monkeypatch.setattr(sys, "stdout", pipe)
+        lines = TaskLines(env.env.app.manager)
+        monkeypatch.setattr(os, "write", write)
+        lines._lines.extend(f"line {number}\n" for number in range(100))  # as if before the thread looks
+        lines._has_lines.set()
+        lines.close()
+        monkeypatch.undo()
+    with os.fdopen(reader) as pipe:
+        assert pipe.read() == "".join(f"line {number}\n" for number in range(100))
+    assert [call.args[0] for call in write.call_args_list].count(writer) == 1

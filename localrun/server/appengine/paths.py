@@ -41,7 +41,8 @@ def sub_path(path: str, prefixes: Sequence[str]) -> str | None:
     """Return the path within App Engine's API, e.g. `/v1/tasks`; None if the path is not one of it."""
     if path == PING:
         return PING
-    path = re.sub("/{2,}", "/", path)
+    if "//" in path:
+        path = re.sub("/{2,}", "/", path)
     for prefix in prefixes:
         if path.startswith(f"{prefix}{_VERSION}"):
             return path[len(prefix) - 1 :]

@@ -37,6 +37,7 @@ class LogFile:
 
     def __init__(self, path: Path, max_bytes: int, keep: int, repair: Callable[[bytes], bytes]) -> None:
         self.path = path
+        self._text = str(path)
         self._max_bytes = max_bytes
         self._keep = keep
         self._repair = repair
@@ -72,10 +73,12 @@ class LogFile:
     def open(self) -> tuple[int, int]:
         """Return a descriptor of the file at the path, and its size. Creates the file if needed."""
         if self._stream is not None:
-            with suppress(FileNotFoundError):
-                status = os.stat(self.path)  # noqa: PTH116 - hot
+            try:
+                status = os.stat(self._text)  # noqa: PTH116 - hot
                 if (status.st_dev, status.st_ino) == self._inode:
                     return self._stream, status.st_size
+            except FileNotFoundError:
+                pass
             self.close()
         self._stream = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         status = os.fstat(self._stream)
