@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary, WeakValueDictionary
+from weakref import ReferenceType, WeakKeyDictionary, WeakValueDictionary, ref
 
 import anyio.to_thread
 from starlette.exceptions import HTTPException
@@ -49,7 +49,7 @@ _TAIL = 16 * 1024  # bytes at the end of the events of a task to search for the 
 _MAX_AGE = 1.0  # seconds to reuse a sample of the host or the status of the engine
 _WAITING = frozenset({TaskState.CREATED, TaskState.QUEUING})
 
-_journals: WeakKeyDictionary[App, Journal] = WeakKeyDictionary()
+_journals: WeakKeyDictionary[App, ReferenceType[Journal]] = WeakKeyDictionary()
 
 
 def get_journal(app: App) -> Journal:
@@ -57,10 +57,12 @@ def get_journal(app: App) -> Journal:
 
     Raises `LocalrunError` if its folder is not writable.
     """
-    journal = _journals.get(app)
+    known = _journals.get(app)
+    journal = known() if known is not None else None  # a strong reference would keep the app alive
     if journal is None:
-        journal = _journals[app] = Journal(app.settings.logs)
-        app.manager.subscribe(TaskEventListener(journal))
+        journal = Journal(app.settings.logs)
+        _journals[app] = ref(journal)
+        app.manager.subscribe(TaskEventListener(journal))  # which keeps the journal as long as the app
     return journal
 
 
