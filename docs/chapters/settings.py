@@ -89,7 +89,9 @@ def _options(
 ) -> None:
     """Add a table of options, which have the names and the descriptions of the command's options."""
     params = {
-        _NAMES.get(str(one.name), one.name): one for one in command.params if isinstance(one, click.Option)
+        _NAMES.get(str(one.name), one.name): one
+        for one in reversed(command.params)  # of multiple options for one value, the first
+        if isinstance(one, click.Option)
     }
     made.head(title)
     where = f"the table `[{table}]`" if table else "the top level"

@@ -32,7 +32,13 @@ _POLL_INTERVAL = 0.1  # seconds; there is no portable notification for files of 
 
 
 class TaskHandle:
-    """The base of `Task`: the state of a task, waiting for it, and its results."""
+    """The base of `Task`: the state of a task, waiting for it, and its results.
+
+    `reused` is whether the task is an earlier one, whose result was reused by the submission that returned
+    this handle.
+    """
+
+    reused = False
 
     def __init__(self, task_id: str, home: str | os.PathLike[str] | None = None) -> None:
         self._app = app_for(home)

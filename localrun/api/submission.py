@@ -6,7 +6,7 @@ import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Literal, ParamSpec, TypeVar
 
 from localrun.api.apps import app_for, settings_for
 from localrun.api.exceptions import TaskFailed
@@ -51,6 +51,7 @@ def submit(
     replicas: int | None = None,
     agree: int | None = None,
     metadata: Mapping[str, Any] | None = None,
+    reuse: bool | Literal["all"] | None = None,
     home: Place | None = None,
     **values: Any,
 ) -> Task:
@@ -71,6 +72,10 @@ def submit(
     The image of a folder is built with `dockerfile` and `context` (default: those of the bundle), `target`,
     `build_args`, `build_contexts` (`{"NAME": "docker-image://REFERENCE"}`) and `build_secrets`: a mapping of
     ids to a `Path`, `"src=FILE"` or `"env=VARIABLE"`. Secrets are not stored.
+
+    With `reuse=True`, the result of a finished task is taken that had the same image, descriptor, options and
+    inputs by content. Returns that task, and creates none: `reused` of the returned task is true. `"all"`
+    includes tasks with a network or secrets.
 
     With `profile="iexec"`, the bundle is a folder with a Dockerfile, an image archive, or an image name, and
     the inputs are `args`, `input_files`, `datasets`, `secrets` (by number), `app_secret` and `callback`.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from localrun.api.apps import pending_starts_of
 from localrun.api.inductiva import InductivaMethods
@@ -61,6 +61,7 @@ class Task(InductivaMethods):
         replicas: int | None = None,
         agree: int | None = None,
         metadata: Mapping[str, Any] | None = None,
+        reuse: bool | Literal["all"] | None = None,
         **values: Any,
     ) -> Task:
         """Submit the task again and return the new one at once. Options and inputs as `submit`.
@@ -101,8 +102,11 @@ class Task(InductivaMethods):
 def start_task(app: App, request: Request) -> Task:
     """Submit a request, and start the supervisor, which owns the task once this process has ended."""
     task = app.manager.submit(request, pending_starts_of(app).on_event)
-    app.supervise()
-    return Task(task.id, app.settings.home)
+    found = Task(task.id, app.settings.home)
+    found.reused = task.reused
+    if not task.reused:
+        app.supervise()
+    return found
 
 
 class TaskHandles(list[Task]):

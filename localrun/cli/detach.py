@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from localrun.cli import options
 from localrun.cli.context import CliContext
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from localrun.app import App
     from localrun.cli.run_options import Choices
     from localrun.cli.sources import TaskSource
+    from localrun.task.events import Event
     from localrun.task.record import TaskRecord
 
 Submit = Callable[["App", "TaskSource"], "TaskRecord"]
@@ -38,12 +39,12 @@ def submit_detached(context: CliContext, sources: Sequence[TaskSource], choices:
     with SignalHandler() as signals, context.app(on_exit="leave") as app:
         submitter = _Submitter(context, signals, choices, start=False)
         records = submitter.submit(app, sources)
-        if records:
+        if len(records) > submitter.reused:
             _wake_supervisor(app)
     if choices.as_json:
         from localrun.console.results import as_fields
 
-        fields = [as_fields(record) for record in records]
+        fields = [{**as_fields(record), **submitter.reuse.get(record.id, {})} for record in records]
         print_json(fields[0] if len(sources) == 1 and fields else fields)
     else:
         for record in records:
@@ -78,7 +79,10 @@ def _wake_supervisor(app: App) -> None:
 
 
 class _Submitter:
-    """Submits tasks one after the other. `code` is the worst exit code of those that were refused."""
+    """Submits tasks one after the other. `code` is the worst exit code of those that were refused.
+
+    `reuse` are the JSON fields about reused results by task id, if such were asked for.
+    """
 
     def __init__(self, context: CliContext, signals: SignalHandler, choices: Choices, *, start: bool) -> None:
         self._context = context
@@ -86,6 +90,12 @@ class _Submitter:
         self._choices = choices
         self._start = start
         self.code = int(ExitCode.FINISHED)
+        self.reuse: dict[str, dict[str, Any]] = {}
+
+    @property
+    def reused(self) -> int:
+        """The number of tasks that were not created because a result is reused."""
+        return sum(bool(fields.get("reused")) for fields in self.reuse.values())
 
     def submit(self, app: App, sources: Sequence[TaskSource]) -> list[TaskRecord]:
         """Return the records of the submitted tasks. Reports each refused one and continues.
@@ -115,10 +125,19 @@ class _Submitter:
 
         request = source.request(app, self._choices, self._notify).replace(detached=True)
         with option_hints(options.names_of_command):
-            task = app.manager.submit(request, start=self._start, defer_signals=self._signals.deferred)
-        for warning in task.record.warnings:
+            task = app.manager.submit(
+                request, self._show_reuse, start=self._start, defer_signals=self._signals.deferred
+            )
+        from localrun.console.results import reuse_fields
+
+        self.reuse[task.id] = reuse_fields(request.reuse, task)
+        for warning in () if task.reused else task.record.warnings:
             self._notify(f"warning: {warning}")
         return task.record
+
+    def _show_reuse(self, event: Event) -> None:
+        if event.data.keys() & {"reused", "not_reused"}:
+            self._notify(event.message)
 
     def _notify(self, note: str) -> None:
         if not self._choices.quiet:

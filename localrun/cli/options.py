@@ -260,6 +260,11 @@ mounts = click.option(
     multiple=True,
     help="Mount SRC over DST of the image, read-only unless :rw.",
 )
+reuse = combine(
+    flag("--reuse", "reuse", flag_value="yes", help="Take the result of a finished task that is the same."),
+    flag("--reuse-all", "reuse", flag_value="all", help="Like --reuse, also for tasks with network or secrets."),
+    flag("--no-reuse", "reuse", flag_value="no", help="Run the task in any case."),
+)
 output = click.option("-o", "--output", type=DIR, metavar="DIR", help="Copy the outputs to DIR.")
 in_image = flag("--in-image", help="With -o, move geometries from a crop back into the whole image.")
 extensions = flag("--extensions", help="With -o, add extensions: mask.png, outlines.geojson.")

@@ -128,6 +128,7 @@ class _ForegroundRun:
         self._display = display_for(sys.stderr, context.environ, quiet=choices.quiet)
         self._events = EventQueue(on_idle=self._display.refresh)
         self._copier: OutputCopier | None = None
+        self._reuse: dict[str, Any] = {}  # JSON fields about a reused result
         self.record: TaskRecord | None = None  # once the task has ended
 
     def execute(self) -> int:
@@ -168,7 +169,11 @@ class _ForegroundRun:
                 from localrun.manager.option_hints import option_hints
 
                 with option_hints(options.names_of_command):
-                    return app.manager.submit(request, self._events.put, defer_signals=self._signals.deferred)
+                    task = app.manager.submit(request, self._events.put, defer_signals=self._signals.deferred)
+                from localrun.console.results import reuse_fields
+
+                self._reuse = reuse_fields(request.reuse, task)
+                return task
         except Interrupted:
             started = app.manager.get_all_active_tasks()
             if not started:
@@ -257,7 +262,7 @@ class _ForegroundRun:
         folders = [workspace.path, *([self._copier.folder] if self._copier else [])]
         if self._choices.as_json:
             problems = {"copy_problems": copied.problems} if copied and copied.problems else {}
-            print_json({**results.as_fields(record), "outputs": outputs, **problems})
+            print_json({**results.as_fields(record), "outputs": outputs, **problems, **self._reuse})
         elif self._choices.quiet:
             results.print_outputs(outputs, folders)
         else:

@@ -128,6 +128,7 @@ with_repetition = options.combine(
         "--agree", type=options.COUNT, help="Replicas that must give the same result.  [default: all]"
     ),
     with_metadata,
+    options.reuse,
 )
 with_run_options = options.combine(
     with_setup_options,

@@ -110,8 +110,8 @@ class _Shell:
         with self.signals.interruptible():
             request = self.source.request(self.app, self.choices, self.display.notify)
             request = replace(request, replicas=1, agree=None, retries=0, detached=False, timeout=None)
-            submitter = Submitter(own.store, own.settings)
-            prepared = submitter.prepare(request, (self._show,), check=lambda _: None)
+            submitter = Submitter(own.store, own.settings, lambda: own.engine)
+            prepared = submitter.prepare(submitter.read(request), (self._show,), check=lambda _: None)
         task, terminal = prepared.task, StandardStreams(self.display.finish)
 
         def stop(_: int) -> None:

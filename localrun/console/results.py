@@ -21,6 +21,8 @@ from localrun.units import format_bytes, format_duration
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
+    from localrun.settings.options import ReuseChoice
+    from localrun.task.active import ActiveTask
     from localrun.task.record import StepRecord, TaskRecord
 
 Fields = dict[str, Any]
@@ -41,6 +43,13 @@ def as_fields(record: TaskRecord) -> Fields:
     plain["steps"] = [_step_fields(step) for step in record.steps]
     more = {key: plain[key] for key in _OPTIONAL if plain.get(key)}
     return {key: plain[key] for key in KEYS} | more
+
+
+def reuse_fields(choice: ReuseChoice, task: ActiveTask) -> Fields:
+    """Return the JSON fields about a reused result, if one was asked for."""
+    if choice == "no":
+        return {}
+    return {"reused": task.reused} | ({} if task.reused else {"not_reused": list(task.not_reused)})
 
 
 def _step_fields(step: StepRecord) -> Fields:

@@ -44,7 +44,7 @@ class Manager:
         self._store = store
         self._settings = settings
         self._runner = runner
-        self._submitter = Submitter(store, settings)
+        self._submitter = Submitter(store, settings, lambda: runner().engine)
         self._registry = TaskRegistry(settings.keep_completed)
         self._workers = Workers(self._registry, self._on_ended)
         self._retention = Retention(store, settings)
@@ -75,18 +75,17 @@ class Manager:
     ) -> ActiveTask:
         """Validate the request, write the inputs, and start the task; return at once.
 
-        Without `start` the next process that recovers the folder starts it. `defer_signals`: see
-        `Submitter.prepare`.
-        Raises `BundleError`, `DescriptorError`, `ImageError`, `InputsError`, or `AdmissionError` with all
-        problems, and leaves nothing behind then.
+        Without `start` the next process that recovers the folder starts it. If the request allows it, returns
+        a finished task with the same result (`reused`). `defer_signals`: see `Submitter.prepare`.
+        Raises as `Submitter.read`, or `AdmissionError`, and leaves nothing behind then.
         """
         self._refuse_if_closed()
+        found = self._submitter.read(request)
+        if (reused := self._submitter.find_result(found, listeners)) is not None:
+            return reused
+        check = self._check_resources if not request.held else lambda _: None
         prepared = self._submitter.prepare(
-            request,
-            (*listeners, self._on_event),
-            task_id=task_id,
-            defer_signals=defer_signals,
-            check=self._check_resources if not request.held else lambda _: None,
+            found, (*listeners, self._on_event), task_id=task_id, defer_signals=defer_signals, check=check
         )
         try:
             with defer_signals():

@@ -174,7 +174,7 @@ class PendingInputs:
 
     def _provision(self, prepared: PreparedTask, given: Mapping[str, Any]) -> None:
         try:
-            provision(prepared.task, prepared.descriptor, given, disk_limit=prepared.disk_limit)
+            provision(prepared, given)
         except BaseException:
             self._hold(prepared)
             raise

@@ -132,8 +132,7 @@ class Resumer:
         task.save()
         prepared = self._submitter.reload(task, lock)
         if task.record.state is TaskState.CREATED and not prepared.missing:
-            limit = prepared.disk_limit
-            provision(task, prepared.descriptor, received_values(task), disk_limit=limit)
+            provision(prepared, received_values(task))
         task.start_over()
         self._accept(prepared)
 

@@ -1,4 +1,4 @@
-"""Submission: turn a request into a task that is ready to run."""
+"""ReadRequest: turn a request into a task that is ready to run."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ from localrun.bundle import reader
 from localrun.bundle.images.source import ImageReference, ImageSource
 from localrun.bundle.reader import Bundle
 from localrun.descriptor import Descriptor
+from localrun.engines.base import Engine
 from localrun.errors import Problem, UsageError
-from localrun.manager.inputs import gather, missing_inputs
+from localrun.manager.inputs import GatheredInputs, gather, missing_inputs
 from localrun.manager.request import Request
+from localrun.manager.reuse import Draft, NotReused, Reuse, Reused
 from localrun.masking import store as secrets
 from localrun.masking.masker import MASK
 from localrun.masking.redaction import Redactor
@@ -34,10 +36,27 @@ from localrun.task.process import current_process
 from localrun.task.record import BUILD_OPTIONS, Resources, RunPlan, StoredOptions, TaskRecord
 from localrun.task.states import TaskState
 from localrun.task.store import TaskStore
-from localrun.task.workspace import Workspace
-from localrun.values import Assignments
+from localrun.values import Assignments, PlannedInputs
+from localrun.values.reuse.contents import Contents
 
 DeferSignals = Callable[[], AbstractContextManager[object]]
+
+
+class ReadRequest(msgspec.Struct):
+    """A request that was read: its bundle and its inputs, which are `planned` if all are known.
+
+    `contents` are those of its files if they were read, `seconds` the time that reading the bundle took.
+    `not_reused` is why no result was reused, if that was asked for.
+    """
+
+    request: Request
+    bundle: Bundle
+    plan: RunPlan
+    gathered: GatheredInputs
+    planned: PlannedInputs | None
+    contents: Contents | None
+    seconds: float
+    not_reused: NotReused | None = None
 
 
 class PreparedTask(msgspec.Struct, frozen=True):
@@ -52,6 +71,7 @@ class PreparedTask(msgspec.Struct, frozen=True):
     lock: TaskLock
     missing: tuple[str, ...] = ()
     disk_limit: float = 100.0
+    reuse: Reuse | None = None
     guard: threading.Lock = msgspec.field(default_factory=threading.Lock)  # held while an input is stored
 
 
@@ -73,24 +93,16 @@ def read_requested(request: Request, cache: Path) -> Bundle:
 class Submitter:
     """Validates requests and creates their tasks."""
 
-    def __init__(self, store: TaskStore, settings: Settings) -> None:
+    def __init__(self, store: TaskStore, settings: Settings, engine: Callable[[], Engine]) -> None:
         self._store = store
         self._settings = settings
+        self._reuse = Reuse(store, settings, engine)
 
-    def prepare(
-        self,
-        request: Request,
-        listeners: Sequence[Listener],
-        *,
-        task_id: str | None = None,
-        defer_signals: DeferSignals = nullcontext,
-        check: Callable[[ActiveTask], None],
-    ) -> PreparedTask:
-        """Validate the request, create its task, and write its inputs; `check` may refuse the task.
+    def read(self, request: Request) -> ReadRequest:
+        """Read the bundle of a request, and check its inputs; create nothing.
 
-        `defer_signals` returns a context in which no signal handler may raise.
         Raises `BundleError`, `DescriptorError`, `ImageError`, `InputsError` or `UsageError` with all
-        problems. Leaves nothing behind after an exception.
+        problems.
         """
         started = time.perf_counter()
         agree = _check_quorum(request)
@@ -98,9 +110,61 @@ class Submitter:
         bundle = read_requested(request, self._settings.cache)
         described = bundle.descriptor
         check_mounts(request.bind_mounts, described.input_folder, described.output_folder)
-        gathered = gather(request, bundle.descriptor)
+        gathered = gather(request, described)
+        seconds = time.perf_counter() - started
+        plan = _plan(request, agree, bundle, self._settings.pids_limit, gathered.given)
+        missing = missing_inputs(described, gathered.given) if request.wait_for_inputs else ()
+        planned, contents = None, None
+        if not (request.held or request.downloads or missing):
+            planned = plan_inputs(plan, described, gathered.given, gathered.assigned)
+            everything = request.reuse != "no"
+            contents = self._reuse.contents(
+                planned.layout, plan.bind_mounts, request.secrets, everything=everything
+            )
+        return ReadRequest(request, bundle, plan, gathered, planned, contents, seconds)
+
+    def find_result(self, found: ReadRequest, listeners: Sequence[Listener]) -> ActiveTask | None:
+        """Return a finished task with the result of this one, or None; `listeners` are told which one.
+
+        Raises `EngineError` and `ImageError`.
+        """
+        if found.request.reuse == "no":
+            return None
+        match = self._match(found)
+        if isinstance(match, Reused):
+            match = msgspec.structs.replace(match, has_metadata=bool(found.request.metadata))
+            return match.as_task(listeners)
+        found.not_reused = match
+        return None
+
+    def _match(self, found: ReadRequest) -> Reused | NotReused:
+        request, planned, contents = found.request, found.planned, found.contents
+        if planned is None or contents is None:
+            why = "its inputs are downloaded" if request.downloads else "not all of its inputs are known yet"
+            return NotReused((why,))
+        unread = self._reuse.contents(planned.layout, found.plan.bind_mounts, request.secrets)
+        layout, plan = planned.layout, found.plan.replace(contents=contents.digests)
+        record = _record(request, found.bundle, plan).replace(inputs=layout.values)
+        batch = "" if request.batch is None else request.batch.id
+        draft = Draft(record, unread.digests, found.bundle.descriptor, found.bundle.image, batch)
+        return self._reuse.find(draft, request.reuse)
+
+    def prepare(
+        self,
+        found: ReadRequest,
+        listeners: Sequence[Listener],
+        *,
+        task_id: str | None = None,
+        defer_signals: DeferSignals = nullcontext,
+        check: Callable[[ActiveTask], None],
+    ) -> PreparedTask:
+        """Create the task of a request that was read, and write its inputs; `check` may refuse the task.
+
+        `defer_signals` returns a context in which no signal handler may raise.
+        Raises `InputsError` or `UsageError` with all problems. Leaves nothing behind after an exception.
+        """
+        request, bundle, gathered = found.request, found.bundle, found.gathered
         given, assigned = gathered.given, gathered.assigned
-        read = time.perf_counter() - started
         workspace, lock = None, None
         try:
             with defer_signals():
@@ -111,10 +175,13 @@ class Submitter:
             secrets.save(workspace.secrets, request.secrets)
             if request.metadata:
                 metadata.save(workspace, request.metadata)
-            plan = _plan(request, agree, bundle, self._settings.pids_limit, given)
-            task = ActiveTask(_record(request, bundle, workspace, plan), workspace, listeners)
-            task.record_timing("bundle", read)
+            record = _record(request, bundle, found.plan).replace(id=workspace.id, folder=str(workspace))
+            task = ActiveTask(record, workspace, listeners)
+            task.record_timing("bundle", found.seconds)
             task.create()
+            if found.not_reused is not None:
+                task.not_reused = found.not_reused.reasons
+                task.emit("note", str(found.not_reused), not_reused=task.not_reused)
             given |= _download(request, task)
             missing = missing_inputs(bundle.descriptor, given) if request.wait_for_inputs else ()
             changed = deviations(request.bind_mounts)
@@ -127,14 +194,24 @@ class Submitter:
             elif missing:
                 note_received(task, values.check(bundle.descriptor, given, missing, assigned))
             else:
+                planned = found.planned or plan_inputs(found.plan, bundle.descriptor, given, assigned)
+                contents = found.contents or self._reuse.contents(
+                    planned.layout, found.plan.bind_mounts, request.secrets
+                )
                 limit = self._settings.disk_stop
-                provision(task, bundle.descriptor, given, warnings, assigned, disk_limit=limit)
+                _write_inputs(task, bundle.descriptor, planned, warnings, contents, disk_limit=limit)
             check(task)
         except BaseException:
             if workspace is not None:
                 self._store.remove(workspace, lock)
             raise
-        return PreparedTask(task, bundle.descriptor, bundle.image, lock, missing, self._settings.disk_stop)
+        return self._prepared(task, bundle, lock, missing)
+
+    def _prepared(
+        self, task: ActiveTask, bundle: Bundle, lock: TaskLock, missing: tuple[str, ...]
+    ) -> PreparedTask:
+        limit = self._settings.disk_stop
+        return PreparedTask(task, bundle.descriptor, bundle.image, lock, missing, limit, self._reuse)
 
     def reload(self, task: ActiveTask, lock: TaskLock) -> PreparedTask:
         """Prepare a task of an earlier process again. Raises as `prepare`."""
@@ -147,7 +224,7 @@ class Submitter:
         bundle = read_requested(request, self._settings.cache)
         given = received_values(task)
         missing = missing_inputs(bundle.descriptor, given) if task.record.state is TaskState.CREATED else ()
-        return PreparedTask(task, bundle.descriptor, bundle.image, lock, missing, self._settings.disk_stop)
+        return self._prepared(task, bundle, lock, missing)
 
 
 def _download(request: Request, task: ActiveTask) -> dict[str, Any]:
@@ -199,25 +276,43 @@ def _check_quorum(request: Request) -> int:
         raise UsageError("invalid replicas", remedy=remedy, problems=problems) from error
 
 
-def provision(
+def provision(prepared: PreparedTask, given: Mapping[str, Any]) -> None:
+    """Write all inputs and enter PROVISIONED. Raises `InputsError` and changes nothing then."""
+    task = prepared.task
+    plan = task.record.run_plan
+    planned = plan_inputs(plan, prepared.descriptor, given)
+    contents = None
+    if prepared.reuse is not None:
+        hidden = secrets.load(task.workspace.secrets) if plan.secret_names else {}
+        contents = prepared.reuse.contents(planned.layout, plan.bind_mounts, hidden)
+    _write_inputs(task, prepared.descriptor, planned, (), contents, disk_limit=prepared.disk_limit)
+
+
+def plan_inputs(
+    plan: RunPlan, descriptor: Descriptor, given: Mapping[str, Any], assigned: Assignments | None = None
+) -> PlannedInputs:
+    """Check the inputs of a task, and plan their files. Raises `InputsError` with all problems."""
+    copy = plan.writable_inputs or plan.copy_inputs
+    return values.plan(descriptor, given, copy=copy, assignments=assigned)
+
+
+def _write_inputs(
     task: ActiveTask,
     descriptor: Descriptor,
-    given: Mapping[str, Any],
-    warnings: Sequence[str] = (),
-    assigned: Assignments | None = None,
+    planned: PlannedInputs,
+    warnings: Sequence[str],
+    contents: Contents | None,
     *,
-    disk_limit: float = 100.0,
+    disk_limit: float,
 ) -> None:
-    """Write all inputs and enter PROVISIONED. Raises `InputsError` and changes nothing then."""
+    """Write all inputs and enter PROVISIONED. Raises `LocalrunError` and changes nothing then."""
     plan = task.record.run_plan
-    found = values.provision(
+    found = values.write(
         descriptor,
-        given,
+        planned,
         task.workspace.inputs,
-        copy=plan.writable_inputs or plan.copy_inputs,
         disk_limit=disk_limit,
         check_cancelled=task.check_cancelled,
-        assignments=assigned,
     )
     for note in found.notes:
         task.emit("note", note)
@@ -231,14 +326,19 @@ def provision(
         received={},
         regions=found.regions,
         crops=found.crops,
-        plan=plan.replace(mounts=mounts, mount_states=found.states),
+        plan=plan.replace(
+            mounts=mounts,
+            mount_states=found.states,
+            contents=None if contents is None else contents.confirmed(),
+        ),
     )
 
 
-def _record(request: Request, bundle: Bundle, workspace: Workspace, plan: RunPlan) -> TaskRecord:
+def _record(request: Request, bundle: Bundle, plan: RunPlan) -> TaskRecord:
+    """Return the record of a task without an id and a folder."""
     defaults = bundle.descriptor.resources
     return TaskRecord(
-        id=workspace.id,
+        id="",
         bundle=bundle.name,
         name=bundle.descriptor.name,
         image_name=bundle.image_name,
@@ -255,7 +355,6 @@ def _record(request: Request, bundle: Bundle, workspace: Workspace, plan: RunPla
         batch=request.batch,
         assigned_by=request.assigned_by,
         submitted=dict(request.submitted) if request.submitted is not None else None,
-        folder=str(workspace.path),
     )
 
 

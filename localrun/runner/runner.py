@@ -188,8 +188,10 @@ class TaskRun:
         diagnosis = self._diagnose(seen, image)
         collected = self._collect_outputs(failed=diagnosis.cause is not None)
         from localrun.runner.ending import outcome_of
+        from localrun.runner.result_index import indexed
 
-        return outcome_of(seen.exit, diagnosis, collected)
+        outcome = outcome_of(seen.exit, diagnosis, collected)
+        return indexed(outcome, self.task, self.descriptor, self.settings)
 
     @contextmanager
     def _timed(self, phase: str) -> Iterator[None]:

@@ -87,6 +87,7 @@ class TaskCreated(OpenModel):
     task: Json
     message: str
     state: str
+    reused: bool = Field(False, description="The id is that of a finished task, whose result is reused.")
 
 
 class CreatedTask(OpenModel):
@@ -95,6 +96,7 @@ class CreatedTask(OpenModel):
     task_id: str
     task: Json
     timestamp: str
+    reused: bool = False
 
 
 class FailedTask(OpenModel):

@@ -12,6 +12,7 @@ from localrun.units import parse_bytes, parse_duration
 ProfileName = Literal["bundle", "iexec"]
 PullPolicy = Literal["never", "missing", "always"]
 OnExit = Literal["leave", "kill", "wait"]
+ReuseChoice = Literal["no", "yes", "all"]  # all: also of tasks with a network or secrets
 Parser = Callable[[Any], Any]
 
 MOUNT = re.compile(r"(?s)(?P<source>.+):(?P<target>/[^:]*)(?::(?P<mode>[^:/]*))?")
@@ -104,6 +105,15 @@ def _choice(choices: Any, value: Any) -> Any:
     return value
 
 
+def _reuse(value: Any) -> ReuseChoice:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value not in get_args(ReuseChoice):
+        raise invalid("true, false or 'all'", value)
+    found: ReuseChoice = value
+    return found
+
+
 # option -> returns its value, or raises ValueError; durations and sizes may be strings with units
 PARSERS: dict[str, Parser] = {
     "timeout": _seconds,
@@ -120,6 +130,7 @@ PARSERS: dict[str, Parser] = {
     "profile": partial(_choice, ProfileName),
     "replicas": partial(_count, least=1),
     "agree": partial(_count, least=1),
+    "reuse": _reuse,
 }
 
 # options that only the command line, Python and settings files have

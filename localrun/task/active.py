@@ -72,6 +72,16 @@ class ActiveTask:
         self.is_saved = False  # whether the record on disk is up to date
         # returns the outcome after a stop on request that replaces the end of the container
         self.replacement: Callable[[], Outcome] | None = None
+        self.reused = False  # whether it is a finished task whose result is that of a request
+        self.not_reused: tuple[str, ...] = ()  # why no result was reused, if that was asked for
+
+    @classmethod
+    def of_result(cls, record: TaskRecord, workspace: Workspace) -> ActiveTask:
+        """Return a finished task whose result is reused."""
+        found = cls(record, workspace)
+        found.reused = found.is_saved = True
+        found._ended.set()
+        return found
 
     @property
     def id(self) -> str:

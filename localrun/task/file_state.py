@@ -10,15 +10,26 @@ import msgspec
 
 
 class FileState(msgspec.Struct, frozen=True, kw_only=True):
-    """What identifies the content of a file: size in bytes, modification time in ns since 1970, and inode."""
+    """What identifies the content of a file: size in bytes, times in ns since 1970, inode and device.
+
+    States of older versions have neither the time of the last change of the status nor the device.
+    """
 
     size: int
     mtime_ns: int
     inode: int
+    ctime_ns: int = 0
+    device: int = 0
 
     @classmethod
     def of(cls, status: os.stat_result) -> Self:
-        return cls(size=status.st_size, mtime_ns=status.st_mtime_ns, inode=status.st_ino)
+        return cls(
+            size=status.st_size,
+            mtime_ns=status.st_mtime_ns,
+            inode=status.st_ino,
+            ctime_ns=status.st_ctime_ns,
+            device=status.st_dev,
+        )
 
     def change_of(self, path: Path) -> str:
         """Return how the file at `path` differs from this state; empty if it does not.

@@ -8,19 +8,23 @@ from typing import Any
 from localrun.engines.architectures import parse_platform
 from localrun.errors import Problem
 from localrun.settings import options
-from localrun.settings.options import Parser
+from localrun.settings.options import Parser, ReuseChoice
 from localrun.task import metadata
 from localrun.task.record import StoredOptions
 
 
 class RunOptions(StoredOptions, frozen=True, kw_only=True):
-    """All options of a run. `timeout` is in seconds, `memory` in bytes. None: from the descriptor."""
+    """All options of a run. `timeout` is in seconds, `memory` in bytes. None: from the descriptor.
+
+    `reuse` takes the result of a finished task with the same inputs and program, instead of a new one.
+    """
 
     timeout: float | None = None
     cpus: float | None = None
     memory: int | None = None
     gpus: int | None = None
     network: bool | None = None
+    reuse: ReuseChoice = "no"
 
 
 def _platform(value: Any) -> str:

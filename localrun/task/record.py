@@ -107,7 +107,9 @@ class RunPlan(StoredOptions, frozen=True, kw_only=True, rename={"secret_names": 
     folder), and `mount_states` what these were when the task was submitted, by that path. Folders are paths
     in the container. `values` are stored for a task that may wait for further inputs. `secret_names` are
     environment variables whose values are stored elsewhere until the task ends. A `held` task starts on
-    request only, whether its inputs are complete or not.
+    request only, whether its inputs are complete or not. `contents` are the digests of what is not in the
+    record: of the files of inputs and mounts, and of secrets with a key; see `task/fingerprint.py`. None:
+    they are not known, so the result of the task is never reused.
     """
 
     bundle: str = ""
@@ -120,6 +122,7 @@ class RunPlan(StoredOptions, frozen=True, kw_only=True, rename={"secret_names": 
     agree: int = 1
     secret_names: list[str] = msgspec.field(default_factory=list)
     held: bool = False
+    contents: dict[str, str] | None = None
 
 
 _NO_PLAN = RunPlan()

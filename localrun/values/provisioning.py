@@ -21,7 +21,7 @@ from localrun.task.record import Crop
 from localrun.undecodable import is_text
 from localrun.values.coordinates import links
 from localrun.values.coordinates.folding import fold_problems, fold_warnings
-from localrun.values.layout import InputEntry, plan_inputs
+from localrun.values.layout import InputEntry, InputLayout, plan_inputs
 from localrun.values.parsing import Assignments, raise_problems
 
 _FILE_MODE, _FOLDER_MODE = 0o644, 0o755  # readable for any user of the container
@@ -45,6 +45,36 @@ class ProvisionedInputs(msgspec.Struct, frozen=True):
     crops: dict[str, Crop] = msgspec.field(default_factory=dict)
 
 
+class PlannedInputs(msgspec.Struct, frozen=True):
+    """Valid inputs that are not written yet, and notes about them."""
+
+    layout: InputLayout
+    notes: Notes
+
+
+def plan(
+    descriptor: Descriptor,
+    values: Mapping[str, Any],
+    *,
+    copy: bool = False,
+    assignments: Assignments | None = None,
+) -> PlannedInputs:
+    """Check the values, and plan the files of all inputs. Raises `InputsError` with all problems.
+
+    `assignments` override `values`; their problems are reported together with all others. With `copy`, files
+    are copied that would be mounted.
+    """
+    notes = Notes("inputs")
+    assignments = assignments or Assignments({})
+    notes.problems += assignments.problems
+    layout = plan_inputs(
+        descriptor, {**values, **assignments.values}, notes, copy=copy, invalid=assignments.invalid
+    )
+    geometries = links.geometry_names(descriptor.inputs)
+    raise_problems(fold_problems(notes.problems, "inputs", geometries))
+    return PlannedInputs(layout, notes)
+
+
 def provision(
     descriptor: Descriptor,
     values: Mapping[str, Any],
@@ -55,23 +85,28 @@ def provision(
     check_cancelled: Callable[[], None] = lambda: None,
     assignments: Assignments | None = None,
 ) -> ProvisionedInputs:
-    """Check the values and write each to its file in `folder`, which is created if necessary.
+    """Check the values and write each to its file in `folder`. Arguments and errors as `plan` and `write`."""
+    planned = plan(descriptor, values, copy=copy, assignments=assignments)
+    return write(descriptor, planned, folder, disk_limit=disk_limit, check_cancelled=check_cancelled)
 
-    `assignments` override `values`; their problems are reported together with all others. World-readable
-    files are cloned where the file system can, and else mounted, not copied, unless `copy`. Copies do not
-    fill the disk to more than `disk_limit` percent. Raises `InputsError` with all problems before anything is
-    written. If writing fails, or `check_cancelled` raises, everything written is removed.
+
+def write(
+    descriptor: Descriptor,
+    planned: PlannedInputs,
+    folder: Path,
+    *,
+    disk_limit: float = 100.0,
+    check_cancelled: Callable[[], None] = lambda: None,
+) -> ProvisionedInputs:
+    """Write inputs to `folder`, which is created if necessary.
+
+    World-readable files are cloned where the file system can, and else mounted, unless they are to be copied.
+    Copies do not fill the disk to more than `disk_limit` percent. If writing fails, or `check_cancelled`
+    raises, everything written is removed.
     """
-    notes = Notes("inputs")
-    assignments = assignments or Assignments({})
-    notes.problems += assignments.problems
-    layout = plan_inputs(
-        descriptor, {**values, **assignments.values}, notes, copy=copy, invalid=assignments.invalid
-    )
-    geometries = links.geometry_names(descriptor.inputs)
-    raise_problems(fold_problems(notes.problems, "inputs", geometries))
+    layout, notes = planned.layout, planned.notes
     states = _write(layout.entries, folder, _Copier(DiskLimit(disk_limit), check_cancelled))
-    if geometries:
+    if links.geometry_names(descriptor.inputs):
         from localrun.values.coordinates.check import check_inputs
 
         crops = {place: str(folder / place) for place in layout.crops}

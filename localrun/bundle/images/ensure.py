@@ -85,6 +85,26 @@ def ensure_image(
         )
 
 
+def find_present(
+    source: ImageSource, engine: Engine, *, cache: Path, pull: PullPolicy = "missing", platform: str = ""
+) -> EngineImage | None:
+    """Return the image of a bundle that `ensure_image` would return without any work, or None.
+
+    Raises `ImageError` or `EngineError`.
+    """
+    if isinstance(source, ImageArchive):
+        from localrun.bundle.images.load import find_loaded
+
+        return find_loaded(source, engine, cache=cache, platform=platform)
+    if isinstance(source, ImageFolder):
+        from localrun.bundle.images.build import image_tag
+
+        return engine.find_image(image_tag(source, engine, cache, platform=platform))
+    from localrun.bundle.images.pull import find_local
+
+    return find_local(source.reference, engine, policy=pull, platform=platform)
+
+
 @contextmanager
 def _naming_full_disk(engine: Engine) -> Iterator[None]:
     """Add the engine's data folder to an error of the block that says that the engine's disk is full."""

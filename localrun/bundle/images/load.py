@@ -31,18 +31,26 @@ def load_archive(
     Without `platform`, an image that the engine already has is used whatever its platform, so users who
     emulate another one can load its images beforehand.
     """
+    if found := find_loaded(archive, engine, cache=cache, platform=platform):
+        return found
     info = engine.info()
-    if len(archive.images) == 1 and not platform and (found := _find(archive.images[0], engine, info, cache)):
-        return found
     image = select_image(archive, info, platform)
-    if found := _find(image, engine, info, cache):
-        return found
     with file_cache.lock(cache, image.id, check_cancelled, on_lock):
         return (
             _find(image, engine, info, cache)
             or _find_by_content(image, engine, info, cache)
             or _load(archive, image, engine, cache, progress)
         )
+
+
+def find_loaded(
+    archive: ImageArchive, engine: Engine, *, cache: Path, platform: str = ""
+) -> EngineImage | None:
+    """Return the archive's image if the engine has it. Raises `ImageError` with cause IMAGE_PLATFORM."""
+    info = engine.info()
+    if len(archive.images) == 1 and not platform and (found := _find(archive.images[0], engine, info, cache)):
+        return found
+    return _find(select_image(archive, info, platform), engine, info, cache)
 
 
 def select_image(archive: ImageArchive, info: EngineInfo, platform: str = "") -> ArchivedImage:

@@ -37,18 +37,25 @@ def pull_image(
     Raises `ImageError` with cause IMAGE_MISSING if the image is missing and cannot be pulled, or with
     IMAGE_PULL_FAILED if the pull fails.
     """
-    if not _REFERENCE.fullmatch(name):
-        message, remedy = f"invalid image name {name!r:.80}", "use a name such as python:3.12-slim"
-        raise ImageError(message, remedy=remedy, reference=name)
+    if found := find_local(name, engine, policy=policy, platform=platform):
+        return found
     is_id = _ID.fullmatch(name) is not None
     asked = (platform,) if platform else ()
-    if (policy != "always" or is_id) and (found := engine.find_image(name, *asked)):
-        return found
     if policy == "never" or is_id:
         raise _missing(name, is_id, engine.find_image(name) if platform else None, platform)
     with file_cache.lock(cache, name, check_cancelled, on_lock):
         found = engine.find_image(name, *asked) if policy != "always" else None
         return found or engine.pull_image(name, progress, platform, warn)
+
+
+def find_local(name: str, engine: Engine, *, policy: PullPolicy, platform: str = "") -> EngineImage | None:
+    """Return an image of the engine that need not be pulled. Raises `ImageError` for an invalid name."""
+    if not _REFERENCE.fullmatch(name):
+        message, remedy = f"invalid image name {name!r:.80}", "use a name such as python:3.12-slim"
+        raise ImageError(message, remedy=remedy, reference=name)
+    if policy == "always" and not _ID.fullmatch(name):
+        return None
+    return engine.find_image(name, *((platform,) if platform else ()))
 
 
 def _missing(name: str, is_id: bool, other: EngineImage | None, platform: str) -> ImageError:

@@ -159,8 +159,10 @@ class AppEngine:
     def _submit(self, task: UploadedTask, task_id: str, rerun_of: str = "") -> ActiveTask:
         # the inputs of a run come from its client
         options = with_defaults({"profile": "bundle"}, self.app.settings) | {"default_inputs": NO_DEFAULTS}
-        own = {"held": True, "detached": True, "assigned_by": ASSIGNED_BY, "rerun_of": rerun_of}
-        made = self.manager.submit(Request(task.bundle, **{**options, **own}), task_id=task_id)
+        own = {"held": True, "detached": True, "reuse": "no", "assigned_by": ASSIGNED_BY}
+        made = self.manager.submit(
+            Request(task.bundle, **{**options, **own, "rerun_of": rerun_of}), task_id=task_id
+        )
         self._supervised(made)
         return made
 

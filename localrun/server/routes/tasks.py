@@ -15,8 +15,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from localrun.errors import LocalrunError, TaskExists
-from localrun.manager.payload import redact_secrets
+from localrun.errors import LocalrunError, Problem, TaskExists, UsageError
+from localrun.manager.payload import is_manual, redact_secrets
 from localrun.server import request_body, schemas, views
 from localrun.server.error_handlers import detail_of, log_failures, status_of
 from localrun.server.responses import json_response
@@ -24,6 +24,7 @@ from localrun.server.routes.base import RawRoute, StrictRoute, json_body, respon
 from localrun.server.state import ServerState, get_state
 from localrun.server.task_system.project_tasks import ProjectTasks
 from localrun.server.timestamps import now
+from localrun.settings import Settings
 from localrun.task.record import TaskRecord
 from localrun.task.selection import TaskSelection
 from localrun.task.states import TaskState
@@ -110,8 +111,19 @@ async def put_task(request: Request, task_id: NewTaskId) -> Response:
     found = request_body.validate(await request_body.read_json(request), schemas.Submission)
     state = get_state(request)
     with log_failures(state.request_log, "task_creation", "Failed to create task"):
+        found = _never_reused(found, state.app.settings)
         async with state.task_locks.setdefault(task_id, asyncio.Lock()):
             return _respond(state, await _create_once(state, task_id, found))
+
+
+def _never_reused(found: schemas.Submission, settings: Settings) -> schemas.Submission:
+    """Return a task that runs whatever the settings say. Raises `UsageError` if it says otherwise itself."""
+    if found.task.get("reuse"):
+        problem = Problem("reuse", "a task with an id of your own always runs", "use POST /task, or omit it")
+        raise UsageError("invalid task (1 problem)", remedy=problem.remedy, problems=[problem])
+    if is_manual(found.task) or "reuse" not in settings.defaults.run:
+        return found
+    return found.model_copy(update={"task": {**found.task, "reuse": False}})
 
 
 async def _create_once(state: ServerState, task_id: str, found: schemas.Submission) -> dict[str, Any]:
@@ -153,7 +165,8 @@ async def _create(
     if state.project_tasks is not None:
         made = await state.project_tasks.create(task_id, found)
     else:
-        made = views.summary((await state.create(task_id, task, assigned_by)).record)
+        created = await state.create(task_id, task, assigned_by)
+        made = views.summary(created.record) | ({"reused": True} if created.reused else {})
     log.log_call("create_task", task_id, state.active_count, task_data=task, assigned_by=assigned_by)
     return made
 
@@ -163,6 +176,9 @@ def _respond(state: ServerState, made: dict[str, Any]) -> Response:
     state.request_log.log_response("create_task", 200, made["task_id"], assigned_by=made["assigned_by"])
     shown = {key: made[key] for key in ("task_id", "timestamp", "assigned_by", "task")}
     message = f"Task {made['task_id']} created and added to global task list"
+    if made.get("reused"):
+        shown["reused"] = True
+        message = f"The result of task {made['task_id']} is reused; no task was created"
     created = {"status": "task_created", **shown, "message": message}
     return json_response({**created, "state": made.get("state", TaskState.CREATED)})
 
@@ -180,7 +196,8 @@ async def _batch(state: ServerState, found: schemas.Batch) -> dict[str, Any]:
             state.request_log.log_rejection("POST", f"/task#{index}", status, detail)
             failed.append({"task_index": index, "task_data": task, "error": detail})
         else:
-            made.append({"task_id": shown["task_id"], "task": task, "timestamp": shown["timestamp"]})
+            keys = ("task_id", "timestamp", *(["reused"] if "reused" in shown else []))
+            made.append({"task": task, **{key: shown[key] for key in keys}})
     counts: dict[str, Any] = {"created": len(made), "failed": len(failed)}
     state.request_log.log_response("create_batch_tasks", 200, batch_id=batch_id, **counts)
     return {

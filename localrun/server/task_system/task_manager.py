@@ -148,7 +148,7 @@ def _submit(task: TaskRequest) -> Manager:
     """Start the container of a task in the folder of `localrun.submit`, and return its manager."""
     app = app_for()
     request: Request = from_payload(task.task)
-    request = request.replace(assigned_by=task.assigned_by, wait_for_inputs=False)
+    request = request.replace(assigned_by=task.assigned_by, wait_for_inputs=False, reuse="no")
     app.manager.submit(request, pending_starts_of(app).on_event, task_id=task.task_id)
     app.supervise()
     return app.manager

@@ -1,0 +1,69 @@
+"""Digests of files, cached by device, inode, size, and the times of their content and status."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from io import BufferedReader
+from pathlib import Path
+from typing import cast
+
+from localrun import fs
+from localrun.bundle.images import file_cache
+from localrun.task.file_state import FileState
+
+_SMALL = 64 * 1024  # bytes; reading a smaller file is as fast as reading its digest
+_ATTEMPTS = 3  # to read a file that does not change in between
+_MOST = 50_000  # digests in memory
+
+
+class ContentDigests:
+    """The digests of files that were read by this process, and by others that share `cache`."""
+
+    def __init__(self, cache: Path) -> None:
+        self._cache = cache
+        self._known: dict[FileState, str] = {}
+
+    def find(self, path: Path | str, expected: FileState | None = None) -> tuple[str, FileState]:
+        """Return the SHA-256 of a file as `0x...`, and the state in which it was read.
+
+        Raises `OSError` if it is not a readable regular file, changes all the time, or is not in the
+        `expected` state.
+        """
+        for _ in range(_ATTEMPTS):
+            with cast("BufferedReader", fs.open_regular(path)) as file:
+                status = os.fstat(file.fileno())
+                state = FileState.of(status)
+                if expected is not None and state != expected:
+                    break
+                digest = self._known.get(state) or self._load(status)
+                if not digest:
+                    digest = f"0x{hashlib.file_digest(file, 'sha256').hexdigest()}"
+                    if FileState.of(os.fstat(file.fileno())) != state:
+                        continue
+                    self._save(status, digest)
+                self._keep(state, digest)
+                return digest, state
+        raise OSError(errno.EBUSY, "the file has changed", str(path))
+
+    def _keep(self, state: FileState, digest: str) -> None:
+        if len(self._known) >= _MOST:
+            self._known.clear()
+        self._known[state] = digest
+
+    def _load(self, status: os.stat_result) -> str:
+        if status.st_size < _SMALL:
+            return ""
+        facts = file_cache.load_facts(self._cache, _kind(status), status)
+        found = facts.get("sha256") if facts else None
+        return found if isinstance(found, str) else ""
+
+    def _save(self, status: os.stat_result, digest: str) -> None:
+        if status.st_size >= _SMALL:
+            file_cache.save_facts(self._cache, _kind(status), status, {"sha256": digest})
+
+
+def _kind(status: os.stat_result) -> str:
+    """Return one of 256 folders of the cache, each of which is limited."""
+    return f"digests/{status.st_ino & 0xFF:02x}"
