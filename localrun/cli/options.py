@@ -262,7 +262,7 @@ mounts = click.option(
 )
 reuse = combine(
     flag("--reuse", "reuse", flag_value="yes", help="Take the result of a finished task that is the same."),
-    flag("--reuse-all", "reuse", flag_value="all", help="Like --reuse, also for tasks with network or secrets."),
+    flag("--reuse-all", "reuse", flag_value="all", help="Like --reuse, also with network or secrets."),
     flag("--no-reuse", "reuse", flag_value="no", help="Run the task in any case."),
 )
 output = click.option("-o", "--output", type=DIR, metavar="DIR", help="Copy the outputs to DIR.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -17,15 +17,12 @@ from localrun.settings.options import ReuseChoice
 from localrun.task import fingerprint
 from localrun.task.active import ActiveTask
 from localrun.task.events import Event, Listener
-from localrun.task.fingerprint import SECRETS, Parts
-from localrun.task.record import BindMount, TaskRecord
+from localrun.task.fingerprint import Parts
+from localrun.task.record import TaskRecord
 from localrun.task.states import TaskState
 from localrun.task.store import TaskStore
 from localrun.task.workspace import Workspace
 from localrun.units import format_duration
-from localrun.values.layout import InputLayout
-from localrun.values.reuse.contents import ContentReader, Contents
-from localrun.values.reuse.digests import ContentDigests
 from localrun.values.reuse.index import ReuseEntry, ReuseIndex, family
 from localrun.values.reuse.seal import damage
 
@@ -74,27 +71,7 @@ class Reuse:
         self._store = store
         self._settings = settings
         self._engine = engine
-        self._reader = ContentReader(ContentDigests(settings.cache))
         self._index = ReuseIndex(store.path)
-
-    def contents(
-        self,
-        layout: InputLayout,
-        mounts: list[BindMount],
-        secrets: Mapping[str, str],
-        *,
-        everything: bool = False,
-    ) -> Contents:
-        """Return the contents of the files and the secrets of a task; see `ContentReader.read`."""
-        found = self._reader.read(layout, mounts, everything=everything)
-        hidden = {f"{SECRETS}{name}": self._digest_secret(value) for name, value in secrets.items()}
-        return Contents({**found.digests, **hidden}, found.sources)
-
-    def _digest_secret(self, value: str) -> str:
-        try:
-            return self._index.digest_secret(value)
-        except OSError:
-            return ""
 
     def find(self, draft: Draft, choice: ReuseChoice) -> Reused | NotReused:
         """Return the finished task with the same result, or why there is none. Raises `EngineError`."""

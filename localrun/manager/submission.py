@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -22,7 +22,6 @@ from localrun.engines.base import Engine
 from localrun.errors import Problem, UsageError
 from localrun.manager.inputs import GatheredInputs, gather, missing_inputs
 from localrun.manager.request import Request
-from localrun.manager.reuse import Draft, NotReused, Reuse, Reused
 from localrun.masking import store as secrets
 from localrun.masking.masker import MASK
 from localrun.masking.redaction import Redactor
@@ -37,7 +36,10 @@ from localrun.task.record import BUILD_OPTIONS, Resources, RunPlan, StoredOption
 from localrun.task.states import TaskState
 from localrun.task.store import TaskStore
 from localrun.values import Assignments, PlannedInputs
-from localrun.values.reuse.contents import Contents
+from localrun.values.reuse.contents import ContentReader, Contents
+
+if TYPE_CHECKING:
+    from localrun.manager.reuse import NotReused, Reused
 
 DeferSignals = Callable[[], AbstractContextManager[object]]
 
@@ -71,7 +73,7 @@ class PreparedTask(msgspec.Struct, frozen=True):
     lock: TaskLock
     missing: tuple[str, ...] = ()
     disk_limit: float = 100.0
-    reuse: Reuse | None = None
+    contents: ContentReader | None = None
     guard: threading.Lock = msgspec.field(default_factory=threading.Lock)  # held while an input is stored
 
 
@@ -96,7 +98,8 @@ class Submitter:
     def __init__(self, store: TaskStore, settings: Settings, engine: Callable[[], Engine]) -> None:
         self._store = store
         self._settings = settings
-        self._reuse = Reuse(store, settings, engine)
+        self._engine = engine
+        self._contents = ContentReader(settings.cache, store.path)
 
     def read(self, request: Request) -> ReadRequest:
         """Read the bundle of a request, and check its inputs; create nothing.
@@ -118,7 +121,7 @@ class Submitter:
         if not (request.held or request.downloads or missing):
             planned = plan_inputs(plan, described, gathered.given, gathered.assigned)
             everything = request.reuse != "no"
-            contents = self._reuse.contents(
+            contents = self._contents.read(
                 planned.layout, plan.bind_mounts, request.secrets, everything=everything
             )
         return ReadRequest(request, bundle, plan, gathered, planned, contents, seconds)
@@ -130,6 +133,8 @@ class Submitter:
         """
         if found.request.reuse == "no":
             return None
+        from localrun.manager.reuse import Reused
+
         match = self._match(found)
         if isinstance(match, Reused):
             match = msgspec.structs.replace(match, has_metadata=bool(found.request.metadata))
@@ -138,16 +143,18 @@ class Submitter:
         return None
 
     def _match(self, found: ReadRequest) -> Reused | NotReused:
+        from localrun.manager.reuse import Draft, NotReused, Reuse
+
         request, planned, contents = found.request, found.planned, found.contents
         if planned is None or contents is None:
             why = "its inputs are downloaded" if request.downloads else "not all of its inputs are known yet"
             return NotReused((why,))
-        unread = self._reuse.contents(planned.layout, found.plan.bind_mounts, request.secrets)
+        unread = self._contents.read(planned.layout, found.plan.bind_mounts, request.secrets)
         layout, plan = planned.layout, found.plan.replace(contents=contents.digests)
         record = _record(request, found.bundle, plan).replace(inputs=layout.values)
         batch = "" if request.batch is None else request.batch.id
         draft = Draft(record, unread.digests, found.bundle.descriptor, found.bundle.image, batch)
-        return self._reuse.find(draft, request.reuse)
+        return Reuse(self._store, self._settings, self._engine).find(draft, request.reuse)
 
     def prepare(
         self,
@@ -195,7 +202,7 @@ class Submitter:
                 note_received(task, values.check(bundle.descriptor, given, missing, assigned))
             else:
                 planned = found.planned or plan_inputs(found.plan, bundle.descriptor, given, assigned)
-                contents = found.contents or self._reuse.contents(
+                contents = found.contents or self._contents.read(
                     planned.layout, found.plan.bind_mounts, request.secrets
                 )
                 limit = self._settings.disk_stop
@@ -211,7 +218,7 @@ class Submitter:
         self, task: ActiveTask, bundle: Bundle, lock: TaskLock, missing: tuple[str, ...]
     ) -> PreparedTask:
         limit = self._settings.disk_stop
-        return PreparedTask(task, bundle.descriptor, bundle.image, lock, missing, limit, self._reuse)
+        return PreparedTask(task, bundle.descriptor, bundle.image, lock, missing, limit, self._contents)
 
     def reload(self, task: ActiveTask, lock: TaskLock) -> PreparedTask:
         """Prepare a task of an earlier process again. Raises as `prepare`."""
@@ -282,9 +289,9 @@ def provision(prepared: PreparedTask, given: Mapping[str, Any]) -> None:
     plan = task.record.run_plan
     planned = plan_inputs(plan, prepared.descriptor, given)
     contents = None
-    if prepared.reuse is not None:
+    if prepared.contents is not None:
         hidden = secrets.load(task.workspace.secrets) if plan.secret_names else {}
-        contents = prepared.reuse.contents(planned.layout, plan.bind_mounts, hidden)
+        contents = prepared.contents.read(planned.layout, plan.bind_mounts, hidden)
     _write_inputs(task, prepared.descriptor, planned, (), contents, disk_limit=prepared.disk_limit)
 
 

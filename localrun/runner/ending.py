@@ -1,22 +1,30 @@
-"""The outcome of a container that has ended, and its times."""
+"""The outcome of a container that has ended, its times, and its entry in the index of results."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from localrun.copying import DiskLimit
+from localrun.descriptor import Descriptor
 from localrun.engines.base import Engine, EngineImage, Exit, Handle
-from localrun.errors import Cause, OutputsError, Problem, in_outputs
+from localrun.errors import Cause, LocalrunError, OutputsError, Problem, in_outputs
 from localrun.runner.diagnosis import STOPPED, Diagnosis, Evidence
 from localrun.runner.monitor import Observation
+from localrun.settings import Settings
+from localrun.task import fingerprint
 from localrun.task.active import ActiveTask
+from localrun.task.file_state import FileState
 from localrun.task.outcome import Outcome
-from localrun.task.record import TaskRecord
+from localrun.task.record import RunPlan, TaskRecord
 from localrun.task.states import TaskState
 from localrun.units import format_count
 from localrun.values import CollectedOutputs
+from localrun.values.reuse.index import ReuseIndex, family
+from localrun.values.reuse.seal import seal
 
 _MAX_OFFSET = 1.0  # seconds; a smaller difference is the time that the engine took to answer
 
@@ -114,3 +122,44 @@ def _outputs_error(collected: CollectedOutputs) -> OutputsError:
         remedy="fix the problems listed; name each file exactly like its output, without an extension",
         problems=collected.problems,
     )
+
+
+def indexed(outcome: Outcome, task: ActiveTask, descriptor: Descriptor, settings: Settings) -> Outcome:
+    """Add a task that is about to finish to the index, and return its outcome.
+
+    It is added before its end is saved, so every finished task is in the index, and an entry whose task has
+    not finished means nothing. Errors are ignored: the result is not reused then.
+    """
+    if outcome.state is TaskState.FINISHED:
+        with suppress(OSError, LocalrunError):
+            _add(task, descriptor, settings)
+    return outcome
+
+
+def _add(task: ActiveTask, descriptor: Descriptor, settings: Settings) -> None:
+    record, plan = task.record, task.record.run_plan
+    if plan.contents is None or fingerprint.obstacle(record, network=True):
+        return
+    parts = fingerprint.parts_of(record, descriptor.source)
+    if not all(parts.values()) or not fingerprint.ran_once(record) or _have_changed(plan, settings):
+        return
+    index = ReuseIndex(settings.home)
+    index.add(fingerprint.fingerprint(parts), task.id, seal(task.workspace.outputs))
+    index.note_recent(family(descriptor), task.id)
+
+
+def _have_changed(plan: RunPlan, settings: Settings) -> bool:
+    """Return whether a file that the container could read has changed since the task was submitted."""
+    found = ((Path(source), plan.mount_states.get(place)) for source, place in plan.mounts)
+    if any(FileState.of(path.stat()) != before for path, before in found):
+        return True
+    from localrun.values.layout import InputLayout
+    from localrun.values.reuse.contents import ContentReader
+
+    reader, contents = ContentReader(settings.cache, settings.home), plan.contents or {}
+    for mount in plan.bind_mounts:
+        before = contents[fingerprint.mount_part(mount.target)]
+        after = reader.read(InputLayout(), [mount], everything=before.startswith("0x")).digests
+        if before not in after.values():
+            return True
+    return False

@@ -187,8 +187,7 @@ class TaskRun:
         self.task.warn_of_changed_inputs()
         diagnosis = self._diagnose(seen, image)
         collected = self._collect_outputs(failed=diagnosis.cause is not None)
-        from localrun.runner.ending import outcome_of
-        from localrun.runner.result_index import indexed
+        from localrun.runner.ending import indexed, outcome_of
 
         outcome = outcome_of(seen.exit, diagnosis, collected)
         return indexed(outcome, self.task, self.descriptor, self.settings)

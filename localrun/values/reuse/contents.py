@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from localrun.task.file_state import FileState
-from localrun.task.fingerprint import input_part, mount_part
+from localrun.task.fingerprint import SECRETS, input_part, mount_part
 from localrun.task.record import BindMount
 from localrun.values.layout import InputEntry, InputLayout
 from localrun.values.reuse.digests import ContentDigests
@@ -19,6 +19,7 @@ from localrun.values.reuse.digests import ContentDigests
 CHEAP = 1 << 20  # bytes of a task's files that are read although its result may never be reused
 _MOST_FILES = 1000  # likewise
 _REGION = ".geojson"
+_NO_SECRETS: Mapping[str, str] = {}
 
 Source = Path | bytes  # a file, or a content
 
@@ -40,15 +41,23 @@ class Contents(msgspec.Struct, frozen=True):
 
 
 class ContentReader:
-    """Reads the files of tasks."""
+    """Reads the files of the tasks in the folder `home`; their digests are in `cache`."""
 
-    def __init__(self, digests: ContentDigests) -> None:
-        self._digests = digests
+    def __init__(self, cache: Path, home: Path) -> None:
+        self._digests = ContentDigests(cache)
+        self._home = home
 
-    def read(self, layout: InputLayout, mounts: Iterable[BindMount], *, everything: bool) -> Contents:
-        """Return the contents of the inputs that have files, and of mounts.
+    def read(
+        self,
+        layout: InputLayout,
+        mounts: Iterable[BindMount],
+        secrets: Mapping[str, str] = _NO_SECRETS,
+        *,
+        everything: bool = False,
+    ) -> Contents:
+        """Return the contents of the inputs that have files, and of mounts and secrets.
 
-        Unless `everything`, at most `CHEAP` bytes are read.
+        Unless `everything`, at most `CHEAP` bytes of files are read.
         """
         budget = None if everything else _Budget()
         found: dict[str, str] = {}
@@ -61,7 +70,16 @@ class ContentReader:
             except OSError:  # the task reports it, or the file changes all the time
                 found[part] = ""
             sources += ((part, path, state) for path, state in states.items())
+        found |= {f"{SECRETS}{name}": self._digest_secret(value) for name, value in secrets.items()}
         return Contents(found, tuple(sources))
+
+    def _digest_secret(self, value: str) -> str:
+        from localrun.values.reuse.index import ReuseIndex
+
+        try:
+            return ReuseIndex(self._home).digest_secret(value)
+        except OSError:
+            return ""
 
     def _digest(
         self, pairs: list[tuple[str, Source]], states: dict[str, FileState], budget: _Budget | None

@@ -10,7 +10,6 @@ HOME/reuse/
 from __future__ import annotations
 
 import hashlib
-import hmac
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -110,6 +109,8 @@ class ReuseIndex:
 
     def digest_secret(self, value: str) -> str:
         """Return a digest of a secret that says nothing without this folder's key. Raises `OSError`."""
+        import hmac
+
         return f"0x{hmac.digest(self._key(), value.encode('utf-8', 'surrogatepass'), 'sha256').hex()}"
 
     def _key(self) -> bytes:
