@@ -9,8 +9,11 @@ import msgspec
 
 from localrun.batch.rows import Row
 from localrun.bundle.reader import Bundle
+from localrun.errors import Problem
 from localrun.task.record import TaskRecord
 from localrun.task.states import TaskState
+
+_MOST_PROBLEMS = 3  # in the message of a result
 
 
 class RowResult(msgspec.Struct, frozen=True):
@@ -43,7 +46,7 @@ def result_of(row: Row, record: TaskRecord, *, node: str = "", reused: bool = Fa
         row=row,
         state=record.state,
         cause=record.cause,
-        message="" if record.state is TaskState.FINISHED else record.message,
+        message="" if record.state is TaskState.FINISHED else _message(record),
         task=record.id,
         node=node,
         duration=record.duration,
@@ -51,6 +54,13 @@ def result_of(row: Row, record: TaskRecord, *, node: str = "", reused: bool = Fa
         outputs=record.outputs,
         reused=reused,
     )
+
+
+def _message(record: TaskRecord) -> str:
+    """Return why a task did not finish, with its first problems."""
+    problems = [str(Problem.from_dict(problem)) for problem in record.problems]
+    more = [f"and {len(problems) - _MOST_PROBLEMS} more"] if len(problems) > _MOST_PROBLEMS else []
+    return "; ".join([record.message, *problems[:_MOST_PROBLEMS], *more])
 
 
 class Backend(Protocol):

@@ -51,6 +51,7 @@ def _grid(text: str) -> Axis:
     type=options.param_type("NAME=@PATTERN", _over, allow_bytes=True),
     metavar="NAME=@PATTERN",
     multiple=True,
+    shell_complete=options.completer("inputs"),
     help="A row for each file, e.g. image=@slides/*.png.",
 )
 @click.option(
@@ -59,6 +60,7 @@ def _grid(text: str) -> Axis:
     type=options.param_type("NAME=VALUES", _grid),
     metavar="NAME=VALUE,VALUE",
     multiple=True,
+    shell_complete=options.completer("inputs"),
     help="A row for each value; also a JSON list.",
 )
 @click.option("-j", "--jobs", type=options.COUNT, help="Tasks at once.  [default: as many as fit]")

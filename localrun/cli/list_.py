@@ -16,6 +16,7 @@ from localrun.console.display.sanitize import escape_control_chars, format_colum
 from localrun.console.streams import print_err, print_json, print_out
 from localrun.errors import UsageError
 from localrun.task import metadata
+from localrun.task.record import short_id
 from localrun.task.selection import ALL_TASKS
 from localrun.units import format_duration
 
@@ -64,9 +65,11 @@ def command(
         status = "STATE" if system is None else "STATUS"
         heads = ("ID", status, "CAUSE", "NAME", "AGE", "DURATION")
         table = [heads, *(_row(record, system) for record in records)]
-        column = ["METADATA", *map(_metadata, records)]
-        has_metadata = any(text != "-" for text in column[1:])
-        return [(*row, text) for row, text in zip(table, column, strict=True)] if has_metadata else table
+        for head, cell in (("BATCH", _batch), ("METADATA", _metadata)):
+            cells = list(map(cell, records))
+            if any(text != "-" for text in cells):
+                table = [(*row, text) for row, text in zip(table, [head, *cells], strict=True)]
+        return table
 
     empty = _NO_TASKS if selection == ALL_TASKS else _NO_MATCH
     print_tasks(context, find, rows, system=system, empty=empty, **rest)
@@ -136,6 +139,13 @@ def _row(record: TaskRecord, system: str | None) -> tuple[str, ...]:
         format_duration(max(now - record.created, 0.0)),
         format_duration(record.seconds_until(now)),
     )
+
+
+def _batch(record: TaskRecord) -> str:
+    """Return the batch and the row of a task, such as `3f9c2b1a/12`."""
+    if record.batch is None:
+        return "-"
+    return escape_control_chars(f"{short_id(record.batch.id)}/{record.batch.name or record.batch.row}")
 
 
 def _metadata(record: TaskRecord) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import deque
@@ -18,6 +19,7 @@ from localrun.units import format_duration
 _REFRESH = {True: 0.5, False: 10.0}  # seconds between two lines, on a terminal or not
 _RECENT = 200  # ended rows from which the rate is computed
 _MOST_FAILURES = 20  # that are shown as they happen
+_NARROW = 79  # characters of a line on a terminal of unknown width
 _WIDTH = 200  # characters of a failure
 
 
@@ -103,7 +105,15 @@ class BatchProgress:
             if line == self._last:
                 return
             self._last = line
-            write(self._stream, f"\r\x1b[K{line}" if self._is_terminal else f"{line}\n")
+            shown = f"\r\x1b[K{line[: self._width()]}" if self._is_terminal else f"{line}\n"
+            write(self._stream, shown)
+
+    def _width(self) -> int:
+        """Return the characters that fit into a line without a line break."""
+        try:
+            return os.get_terminal_size(self._stream.fileno()).columns - 1 or _NARROW
+        except (OSError, ValueError):
+            return _NARROW
 
     def _rate(self) -> float:
         """Return the ended rows per second."""

@@ -32,7 +32,10 @@ KEYS = (
     *("inputs", "outputs", "problems", "warnings", "steps", "timings", "usage", "folder"),
 )
 _WHOLE, _SHOWN = 30, 10  # items of an array that a table shows whole, and of a longer one
-_OPTIONAL = ("regions", "crops", "replica", "replication", "platform", "gpu_devices", "metadata", "rerun_of")
+_OPTIONAL = (
+    *("regions", "crops", "replica", "replication", "platform", "gpu_devices", "metadata", "rerun_of"),
+    "batch",
+)
 
 
 def as_fields(record: TaskRecord) -> Fields:

@@ -91,7 +91,7 @@ def check_complete(folder: Folder, count: int, engine: DockerEngine) -> None:
 
 
 @pytest.mark.parametrize(
-    ("moments", "count"), [(4, 12), pytest.param(50, 200, marks=[pytest.mark.slow, pytest.mark.timeout(900)])]
+    ("moments", "count"), [(4, 12), pytest.param(50, 90, marks=[pytest.mark.slow, pytest.mark.timeout(900)])]
 )
 def test_a_batch_that_is_killed_at_any_moment_runs_every_row_once(
     folder: Folder, docker_engine: DockerEngine, moments: int, count: int
@@ -102,7 +102,7 @@ def test_a_batch_that_is_killed_at_any_moment_runs_every_row_once(
     for _ in range(moments):
         with start(folder, "--resume") as process:
             # from the start of the process to some rows after the first
-            time.sleep(chance.uniform(0.2, 1.8))
+            time.sleep(chance.uniform(0.2, 2.4))
             process.kill()
     finish(folder, "--resume")
     check_complete(folder, count, docker_engine)

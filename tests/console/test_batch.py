@@ -1,0 +1,83 @@
+"""The progress of a batch."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from localrun.console.batch import BatchCounts, BatchProgress, progress_line
+
+TERMINAL = {"TERM": "xterm"}
+
+
+class Terminal(io.StringIO):
+    """A terminal without a size."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("counts", "rate", "line"),
+    [
+        (BatchCounts(500, {}, {}), 0.0, "0/500 rows"),
+        (
+            BatchCounts(500, {"FINISHED": 10, "FAILED": 2}, {"RUNNING": 8}),
+            3.14,
+            "12/500 rows, 10 FINISHED, 2 FAILED, 8 RUNNING, 3.1 rows/s, 2 min 35 s left",
+        ),
+        (
+            BatchCounts(10_000, {"FINISHED": 9_999}, {"RUNNING": 1}),
+            812.3,
+            "9,999/10,000 rows, 9,999 FINISHED, 1 RUNNING, 812 rows/s, 1 ms left",
+        ),
+        (BatchCounts(3, {"FINISHED": 3}, {}), 5.0, "3/3 rows, 3 FINISHED"),
+    ],
+)
+def test_the_line_has_counts_per_state_the_rate_and_the_remaining_time(
+    counts: BatchCounts, rate: float, line: str
+) -> None:
+    assert progress_line(counts, rate) == line
+
+
+def shown(stream: io.StringIO, environ: dict[str, str], failures: int = 1, *, quiet: bool = False) -> str:
+    progress = BatchProgress(stream, environ, quiet=quiet)
+    progress.notify("resuming")
+    ended: dict[str, int] = {"FINISHED": 1}
+    with progress.of(lambda: BatchCounts(40, dict(ended), {})):
+        progress.show(True, "0001", None, "")
+        for number in range(failures):
+            ended["FAILED"] = number + 1
+            progress.show(False, f"{number + 2:04d}", "EXIT_NONZERO", "the task failed\nwith exit code 1")
+    return stream.getvalue()
+
+
+def test_without_a_terminal_each_line_is_complete() -> None:
+    lines = shown(io.StringIO(), {}).splitlines()
+    assert lines[:2] == ["resuming", "row 0002: EXIT_NONZERO: the task failed with exit code 1"]
+    assert lines[-1].startswith("2/40 rows, 1 FINISHED, 1 FAILED")
+
+
+def test_on_a_terminal_the_line_is_rewritten_below_the_failures() -> None:
+    lines = shown(Terminal(), TERMINAL).split("\n")
+    assert "row 0002: EXIT_NONZERO" in lines[1]
+    assert lines[-1] == ""
+    assert lines[-2].rpartition("\r\x1b[K")[2].startswith("2/40 rows, 1 FINISHED, 1 FAILED")
+
+
+def test_many_failures_do_not_flood_the_output() -> None:
+    lines = shown(io.StringIO(), {}, failures=30).splitlines()
+    assert sum(line.startswith("row ") for line in lines) == 20
+    assert "further failures are in the table of results" in lines
+
+
+def test_control_characters_of_a_message_are_escaped() -> None:
+    stream = io.StringIO()
+    progress = BatchProgress(stream, {}, quiet=False)
+    progress.show(False, "0001", "EXIT_NONZERO", "\x1b[31mred")
+    assert "\x1b" not in stream.getvalue()
+
+
+def test_quiet_shows_nothing() -> None:
+    assert shown(Terminal(), TERMINAL, quiet=True) == ""
