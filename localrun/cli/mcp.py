@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from localrun.undecodable import escape
 
 if TYPE_CHECKING:
     from mcp.server.mcpserver import MCPServer
+    from mcp.server.mcpserver.tools import Tool
 
     from localrun.app import App
     from localrun.server.bundle_store import BundleStore
@@ -61,13 +62,27 @@ def make_server(app: App, bundles: Path) -> MCPServer:
     except ImportError as error:
         remedy = 'install it: `pip install "localrun-tasks[mcp]"`'
         raise UsageError("the package `mcp` is not installed", remedy=remedy) from error
-    server: MCPServer = MCPServer(
-        "localrun", instructions=_INSTRUCTIONS, version=__version__, log_level="WARNING"
+    own = _Tools(app, bundles)
+    functions = (own.validate, own.run, own.status, own.logs, own.diff, own.explain)
+    return MCPServer(
+        "localrun",
+        instructions=_INSTRUCTIONS,
+        version=__version__,
+        tools=[_strict_tool(function) for function in functions],
+        log_level="WARNING",
     )
-    tools = _Tools(app, bundles)
-    for tool in (tools.validate, tools.run, tools.status, tools.logs, tools.diff, tools.explain):
-        server.add_tool(tool)
-    return server
+
+
+def _strict_tool(function: Callable[..., Any]) -> Tool:
+    """Return the tool of a function. It refuses unknown arguments, such as `network`, which `mcp` ignores."""
+    from mcp.server.mcpserver.tools import Tool
+
+    tool = Tool.from_function(function)
+    arguments = tool.fn_metadata.arg_model
+    arguments.model_config["extra"] = "forbid"
+    arguments.model_rebuild(force=True)
+    tool.parameters = arguments.model_json_schema(by_alias=True)
+    return tool
 
 
 @contextmanager

@@ -96,6 +96,13 @@ def test_the_network_of_the_descriptor_is_not_given(env: Environment) -> None:
     assert env.app.tasks()[0].network is False
 
 
+def test_an_unknown_argument_is_refused_and_not_ignored(env: Environment) -> None:
+    answer = Agent(env)("run", bundle="add", inputs={"a": 3, "b": 4}, network=True)
+    assert "network" in answer
+    assert "not permitted" in answer
+    assert env.app.tasks() == []
+
+
 def test_missing_and_invalid_inputs_are_an_error_with_every_problem(env: Environment) -> None:
     answer = Agent(env)("run", bundle="add", inputs={"a": "x", "c": 1})
     assert all(name in answer for name in ("inputs.a", "inputs.b", "inputs.c"))
