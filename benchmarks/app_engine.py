@@ -10,7 +10,6 @@ from pathlib import Path
 from commands import Environment
 from figures import Chapter, Target, measure
 from line import Line, localrun_server, request
-
 from localrun.api.remote.connection import FormFile, ServerConnection
 
 API = "/app-engine/v1"

@@ -11,11 +11,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from figures import Case, Chapter, Target, measure, report
-from program import BUSYBOX, LOCALRUN, environment, quietly
-
 from localrun import settings
 from localrun.app import App
 from localrun.manager.request import Request
+from program import BUSYBOX, LOCALRUN, environment, quietly
 
 MIB = 1024**2
 

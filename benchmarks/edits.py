@@ -15,9 +15,8 @@ from pathlib import Path
 
 from figures import Chapter, Samples, Target, measure
 from images import DESCRIPTOR, MIB
-from program import BUSYBOX, LOCALRUN, PROJECT, environment, quietly
-
 from localrun.engines.dockerd.builders.clients import Clients
+from program import BUSYBOX, LOCALRUN, PROJECT, environment, quietly
 
 NAME = "localrun-bench/edit"
 DOCKERFILE = f"""\

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+
 from figures import Case, Chapter, Samples, Target, measure, report
 from line import Line, localrun_server, request
-
 from localrun.task.record import TaskRecord
 from localrun.task.states import TaskState
 from localrun.task.store import TaskStore

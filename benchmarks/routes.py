@@ -14,7 +14,6 @@ from typing import Any
 
 from figures import Case, Chapter, Medians, Samples, Target, measure, report
 from line import Line, empty_server, localrun_server, request
-
 from localrun import settings
 from localrun.app import App
 

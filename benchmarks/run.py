@@ -19,13 +19,12 @@ import commands
 import edits
 import images
 import install
+import logs
 import page
 import rate
 import routes
 from figures import Chapter, machine, show, show_targets
 from program import compile_modules
-
-import logs
 
 MEMORY = Path("/dev/shm") if Path("/dev/shm").is_dir() else None
 RESULTS = Path(__file__).parent / "results.json"
