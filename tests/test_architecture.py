@@ -39,10 +39,11 @@ LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}
 
 # third-party package -> the folders and modules that may import it
 ALLOWED_IMPORTS: dict[str, set[str]] = {
-    "Crypto": {"platforms"},
+    "Crypto": {"platforms", "batch.cluster"},
     "PIL": {"values", "report", "server"},
     "anyio": {"server"},
     "click": {"cli"},
+    "distributed": {"batch.cluster"},
     "docker": {"engines.dockerd"},
     "fastapi": {"server"},
     "filelock": {"bundle"},

@@ -70,7 +70,8 @@ class Backend(Protocol):
     The task of each result is in the folder of tasks of this machine, with its outputs.
     """
 
-    slots: int
+    @property
+    def slots(self) -> int: ...
 
     def prepare(self, bundle: Bundle) -> str:
         """Make the image available before the first row, and return what identifies its content.

@@ -64,6 +64,9 @@ def _grid(text: str) -> Axis:
     help="A row for each value; also a JSON list.",
 )
 @click.option("-j", "--jobs", type=options.COUNT, help="Tasks at once.  [default: as many as fit]")
+@click.option(
+    "--cluster", metavar="ADDRESS", help="Dask cluster, e.g. tcp://host:8786, or local:2 for 2 workers."
+)
 @options.output
 @options.in_image
 @click.option(
@@ -87,14 +90,19 @@ def command(context: CliContext, /, bundle: str, **given: Any) -> int:
     The results are a table with a row for each task. Ctrl+C stops the tasks; --resume continues.
     """
     table, axes = given.pop("table"), [*given.pop("over"), *given.pop("grid")]
-    jobs, chosen = given.pop("jobs"), _options(given)
+    jobs, cluster, chosen = given.pop("jobs"), given.pop("cluster"), _options(given)
     choices = Choices.of({**given, "output": chosen.output, "in_image": chosen.in_image})
     progress = BatchProgress(sys.stderr, context.environ, quiet=choices.quiet)
     with SignalHandler() as signals, context.app() as app:
         try:
             with signals.interruptible():
                 source = _source(table, axes)
-                batch = _batch(app, bundle, choices, source, chosen=chosen, jobs=jobs, notify=progress.notify)
+                batch = _batch(
+                    *(app, bundle, choices, source, chosen),
+                    jobs=jobs,
+                    cluster=cluster,
+                    notify=progress.notify,
+                )
         except Interrupted:
             raise TaskKilled("stopped before the first row started", remedy="run it again") from None
         with progress.of(batch.progress), signals.on_signal(lambda number: _stop(batch, progress, number)):
@@ -130,21 +138,22 @@ def _batch(
     bundle: str,
     choices: Choices,
     source: RowSource,
-    *,
     chosen: BatchOptions,
+    *,
     jobs: int | None,
+    cluster: str | None,
     notify: Callable[[str], None],
 ) -> Batch:
     """Check all rows, and return the batch, which has not started."""
+    from localrun.batch.backends import backend_for
     from localrun.batch.batch import Batch
-    from localrun.batch.local import LocalBackend
     from localrun.manager.option_hints import option_hints
 
     app.connect_in_background()
     request = BundleSource(bundle, None).given(choices, app.settings)
     if request.profile == "iexec":
         raise UsageError("a batch cannot run an iExec app", remedy="use `localrun run --profile iexec`")
-    backend = LocalBackend(app, request, jobs)
+    backend = backend_for(app, request, cluster=cluster, jobs=jobs, notify=notify)
     with option_hints(options.names_of_command):
         return Batch(app, request, source, chosen, backend=backend, notify=notify)
 

@@ -249,7 +249,7 @@ class BatchRow(Frozen, frozen=True, kw_only=True):
 
 _ADDED = (  # later
     *("missing", "received", "regions", "crops", "engine"),
-    *("platform", "gpu_devices", "unenforced", "rerun_of", "batch"),
+    *("platform", "gpu_devices", "unenforced", "rerun_of", "batch", "node"),
 )
 
 
@@ -307,6 +307,7 @@ class TaskRecord(Frozen, frozen=True, kw_only=True, rename={"final_state": "endi
     replication: Replication | None = None  # its replicas, and the comparison of their results
     rerun_of: str = ""  # the id of the task that it is a rerun of
     batch: BatchRow | None = None  # the row that it runs
+    node: str = ""  # the machine that ran it; empty: this one
     assigned_by: str = ""  # the client that submitted it
     submitted: dict[str, Any] | None = None  # the JSON object that it was submitted as
     result: dict[str, Any] | None = None  # what a manual task was completed with

@@ -24,6 +24,7 @@ from tests.support.images import LABEL_SESSION, SESSION_VARIABLE
 
 # options of the sessions that tests start: importing these plugins takes longer than most of those sessions
 PLUGINS = "-p no:schemathesis -p no:hypothesispytest -p no:anyio"
+_POOLS = ("Dask-Offload", "Dask-Callback")
 _IMAGES = "images"  # the file with the names of images to remove
 OWN_IMAGE_PREFIXES = ("localrun/", "localrun-test/")  # names of images that localrun and its tests create
 
@@ -62,8 +63,9 @@ def remove_at_end(*images: str) -> None:
 
 
 def threads() -> set[str]:
-    """Return the threads of this process."""
-    return {f"{thread.name} ({thread.ident})" for thread in threading.enumerate()}
+    """Return the threads of this process, without those of pools that Dask keeps until its end."""
+    found = threading.enumerate()
+    return {f"{thread.name} ({thread.ident})" for thread in found if not thread.name.startswith(_POOLS)}
 
 
 class LeakCheck:

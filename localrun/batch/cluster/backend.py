@@ -1,0 +1,213 @@
+"""Rows that run on the nodes of a dask.distributed cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import threading
+from collections.abc import Coroutine, Mapping
+from functools import partial
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
+
+from localrun import fs
+from localrun.app import App
+from localrun.batch.backend import RowResult
+from localrun.batch.cluster.connection import ClusterConnection, Notify, parse_address
+from localrun.batch.cluster.placement import Placement
+from localrun.batch.cluster.results import Importer
+from localrun.batch.cluster.supply import Supply
+from localrun.batch.local import refused
+from localrun.batch.rows import Row
+from localrun.bundle.reader import Bundle
+from localrun.engines.base import Progress, no_progress
+from localrun.errors import Cause, LocalrunError, TaskKilled
+from localrun.manager.request import Request
+from localrun.settings import Settings
+from localrun.task.states import TaskState
+
+_SPARE = 2  # rows for each one that runs, so that no node waits for the client
+_MOST_SLOTS = 512
+
+Result = TypeVar("Result")
+
+
+class ClusterBackend:
+    """The backend of a cluster: Dask places the rows, and the nodes run them.
+
+    `request` has the bundle, the options and the inputs that all rows share, `address` is `tcp://HOST:PORT`,
+    `tls://HOST:PORT`, or `local:N` for N workers on this machine. `notify` receives what the user should
+    know. Raises `UsageError` for an invalid address, `LocalrunError` if the cluster cannot be reached or a
+    worker has other versions, and what a submission raises for the bundle.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        request: Request,
+        address: str,
+        *,
+        jobs: int | None = None,
+        notify: Notify = lambda _: None,
+        progress: Progress = no_progress,
+    ) -> None:
+        parse_address(address)
+        self._app, self._request, self._address = app, request, address
+        self._jobs, self._notify = jobs, notify
+        self._supply = Supply(app, request, progress)
+        self._importer = Importer(app.store, request, app.settings.disk_stop)
+        self._needed: dict[str, float] = {}  # the resources of a row, as the cluster calls them
+        self._ended: SimpleQueue[RowResult] = SimpleQueue()
+        self._rows: set[asyncio.Task[None]] = set()
+        self._cancelled = False
+        self._connection: ClusterConnection | None = None
+        self._placement: Placement | None = None
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="cluster", daemon=True)
+
+    def prepare(self, bundle: Bundle) -> str:
+        """Connect to the cluster, and build or pull an image here that the bundle does not contain."""
+        self._needed = _needed(self._request, bundle)
+        identity = self._supply.prepare(bundle, self._check_cancelled)
+        self._thread.start()
+        self._in_loop(self._connect())
+        return identity
+
+    def _check_cancelled(self) -> None:
+        if self._cancelled:
+            raise TaskKilled("stopped before the first row started", remedy="run it again")
+
+    async def _connect(self) -> None:
+        self._connection = ClusterConnection(self._address, _environment(self._app.settings), self._notify)
+        await self._connection.connect()
+        self._check_fits(self._connection)
+        self._placement = Placement(
+            self._connection, self._supply, self._app.store, self._importer, self._needed
+        )
+
+    def _check_fits(self, connection: ClusterConnection) -> None:
+        nodes = list(connection.nodes.values())
+        if nodes and not any(self._capacity(one.resources) for one in nodes):
+            wanted = _format(self._needed)
+            have = "; ".join(f"{one.name} has {_format(one.resources) or 'none'}" for one in nodes)
+            raise LocalrunError(
+                f"no worker of {connection.address} has the resources of a row ({wanted}): {have}",
+                remedy=f"start one: `dask worker {connection.address} --resources '{wanted}'`",
+                cause=Cause.CPU_UNAVAILABLE,
+            )
+
+    def _capacity(self, resources: Mapping[str, float]) -> int:
+        """Return how many rows run on a worker at a time."""
+        needed = {name: amount for name, amount in self._needed.items() if amount}
+        return min((math.floor(resources.get(name, 0.0) / each) for name, each in needed.items()), default=1)
+
+    @property
+    def slots(self) -> int:
+        """The number of rows to keep in flight."""
+        return self._jobs or min(_SPARE * self._running_at_once() + _SPARE, _MOST_SLOTS)
+
+    def _running_at_once(self) -> int:
+        nodes = [] if self._connection is None else list(self._connection.nodes.values())
+        return sum(self._capacity(one.resources) for one in nodes)
+
+    def states(self) -> Mapping[str, int]:
+        in_flight = len(self._rows)
+        running = min(in_flight, self._running_at_once())
+        found = {"RUNNING": running, "QUEUING": in_flight - running}
+        return {state: count for state, count in found.items() if count}
+
+    # -- the protocol of a backend ---------------------------------------------------------------
+
+    def start(self, row: Row, attempt: int) -> None:
+        self._loop.call_soon_threadsafe(self._start, row, attempt)
+
+    def _start(self, row: Row, attempt: int) -> None:
+        if self._cancelled:
+            self._ended.put(_killed(row))
+            return
+        task = self._loop.create_task(self._run(row, attempt), name=f"row-{row.number}")
+        self._rows.add(task)
+        task.add_done_callback(partial(self._on_done, row))
+
+    def next(self, timeout: float | None = None) -> RowResult | None:
+        try:
+            block = timeout is None or timeout > 0
+            return self._ended.get(block, timeout if block else None)
+        except Empty:
+            return None
+
+    def cancel(self, grace: float | None = None) -> None:
+        self._cancelled = True
+        if self._connection is not None:
+            self._in_loop(self._cancel(grace))
+
+    async def _cancel(self, grace: float | None) -> None:
+        received = self._placement.received if self._placement is not None and grace != 0.0 else set()
+        for task in self._rows - received:
+            task.cancel()
+        await asyncio.gather(*self._rows, return_exceptions=True)
+        if self._connection is not None:
+            await self._connection.end_session(grace)
+
+    def close(self) -> None:
+        """Disconnect; the workers of `local:N` end."""
+        if self._thread.is_alive():
+            self._in_loop(self._close())
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+        if not self._loop.is_closed():
+            self._loop.close()
+        self._supply.close()
+
+    async def _close(self) -> None:
+        await self._cancel(None)
+        if self._connection is not None:
+            await self._connection.close()
+
+    def _in_loop(self, work: Coroutine[Any, Any, Result]) -> Result:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    async def _run(self, row: Row, attempt: int) -> None:
+        """Run a row to its end, and put its result into the queue."""
+        try:
+            assert self._placement is not None  # `prepare` was called
+            self._ended.put(await self._placement.run(row, attempt))
+        except asyncio.CancelledError:
+            self._ended.put(_killed(row))
+        except LocalrunError as error:
+            self._ended.put(refused(row, error))
+        except OSError as error:
+            self._ended.put(refused(row, fs.write_error(self._app.store.path, error)))
+
+    def _on_done(self, row: Row, task: asyncio.Task[None]) -> None:
+        """Report a bug as the result of the row, which would be waited for otherwise."""
+        self._rows.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._ended.put(refused(row, LocalrunError(f"internal error: {type(error).__name__}: {error}")))
+
+
+def _killed(row: Row) -> RowResult:
+    message = "the row was stopped on request"
+    return RowResult(row, TaskState.KILLED, cause=Cause.KILLED.name, message=message)
+
+
+def _needed(request: Request, bundle: Bundle) -> dict[str, float]:
+    default = bundle.descriptor.resources
+    gpus = default.gpus if request.gpus is None else request.gpus
+    found = {
+        "CPU": float(default.cpus if request.cpus is None else request.cpus),
+        "MEMORY": float(default.memory if request.memory is None else request.memory),
+    }
+    return {**found, "GPU": float(gpus)} if gpus else found
+
+
+def _format(resources: Mapping[str, float]) -> str:
+    return " ".join(f"{name}={amount:.15g}" for name, amount in resources.items())
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    """Return the variables with which the workers of `local:N` use the same engine as the client."""
+    names = ("home", "cache", "ledger", "docker_host", "docker_context", "container_host")
+    found = {name: getattr(settings, name) for name in names}
+    return {f"LOCALRUN_{name.upper()}": str(value) for name, value in found.items() if value is not None}

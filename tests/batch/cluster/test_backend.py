@@ -1,0 +1,72 @@
+"""Rows on a cluster of nodes with fake engines."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from localrun.engines.fake import FakeContainer
+from localrun.task.states import TaskState
+from tests.batch.cluster.nodes import Nodes
+from tests.cli.command import add
+
+PATIENCE = 60.0  # seconds
+
+
+@pytest.fixture
+def nodes(tmp_path: Path) -> Iterator[Nodes]:
+    with Nodes(tmp_path).running() as started:
+        yield started
+
+
+def pairs(count: int) -> list[dict[str, int]]:
+    return [{"a": number, "b": 1} for number in range(1, count + 1)]
+
+
+def test_rows_run_on_all_nodes_and_their_tasks_are_here(nodes: Nodes) -> None:
+    app = nodes.client()
+    results = list(nodes.batch(pairs(12), app=app))
+    assert sorted(result.outputs["sum"] for result in results) == list(range(2, 14))
+    assert Counter(result.node for result in results).keys() == {"n1", "n2"}
+    for result in results:
+        workspace, record = app.find(result.task)
+        assert (record.node, record.state, record.folder) == (result.node, TaskState.FINISHED, str(workspace))
+        assert (workspace.outputs / "sum").read_text().strip() == str(result.outputs["sum"])
+        assert record.run_plan.bundle == str(nodes.bundle)
+
+
+def test_nothing_of_a_fetched_row_remains_on_its_node(nodes: Nodes) -> None:
+    list(nodes.batch(pairs(4)))
+    assert [path for name in ("n1", "n2") for path in (nodes.folder / name / "tasks").glob("*")] == []
+    assert all(engine.find({}) == [] for engine in nodes.engines.values())
+
+
+def test_stopping_the_batch_stops_the_rows_on_the_nodes(nodes: Nodes) -> None:
+    started = threading.Semaphore(0)
+
+    def wait(container: FakeContainer) -> int:
+        started.release()
+        assert container.stopped.wait(PATIENCE)
+        return 143
+
+    nodes.program = wait
+    batch = nodes.batch(pairs(4))
+
+    def stop() -> None:
+        started.acquire(timeout=PATIENCE)
+        batch.stop(0.0)
+
+    thread = threading.Thread(target=stop)
+    thread.start()
+    results = list(batch)
+    thread.join()
+    assert {result.state for result in results} <= {TaskState.KILLED}
+    assert [path for name in ("n1", "n2") for path in (nodes.folder / name / "tasks").glob("*")] == []
+    assert all(engine.find({}) == [] for engine in nodes.engines.values())
+    nodes.program = add
+    resumed = list(nodes.batch(pairs(4), resume=True))
+    assert [result.state for result in resumed] == [TaskState.FINISHED] * 4
