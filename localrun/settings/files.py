@@ -87,7 +87,8 @@ def find_project_file(folder: Path) -> SettingsFile | None:
 
 def _exists(path: Path, *, regular: bool = False) -> bool:
     try:
-        mode = os.stat(path).st_mode  # noqa: PTH116 - for every parent folder of each command
+        # for every parent folder of each command; a link to nothing is reported when it is read
+        mode = (os.stat if regular else os.lstat)(path).st_mode
     except (OSError, ValueError):
         return False
     return not regular or stat.S_ISREG(mode)
@@ -98,7 +99,7 @@ def _read(path: Path, *, is_project: bool, inside: tuple[str, ...] = ()) -> Sett
     import tomllib
 
     try:
-        text = _bytes(path).decode()
+        text = _bytes(path).decode("utf-8-sig")
         found: Any = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         message, line, column = _explained(error, text)

@@ -1,7 +1,7 @@
 """Which settings files of projects the user trusts.
 
 As in direnv, trust is bound to the path and the content of a file: a later commit that changes its settings
-is not trusted, because nobody has looked at it. Only the settings count, not the comments around them or the
+is not trusted, because the user has not seen it. Only the settings count, not the comments around them or the
 rest of `pyproject.toml`.
 """
 

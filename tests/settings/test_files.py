@@ -97,6 +97,12 @@ def test_the_table_of_pyproject_is_found_in_each_way_to_write_it(tmp_path: Path,
     assert load(tmp_path).grace == 1
 
 
+@pytest.mark.parametrize(("name", "head"), [("localrun.toml", ""), ("pyproject.toml", "[tool.localrun]\n")])
+def test_a_byte_order_mark_is_skipped(tmp_path: Path, name: str, head: str) -> None:
+    Path(name).write_text(f"{head}grace = 4", encoding="utf-8-sig")
+    assert load(tmp_path).grace == 4
+
+
 def test_a_pyproject_without_settings_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write("localrun.toml", "grace = 2")
     write("below/pyproject.toml", "this is [ not TOML, and has no settings")
@@ -209,13 +215,15 @@ def test_a_mistake_in_a_file_has_its_place(
     assert found.file == f"{Path.cwd()}/localrun.toml"
 
 
-@pytest.mark.parametrize("kind", ["folder", "pipe", "latin-1", "huge"])
+@pytest.mark.parametrize("kind", ["folder", "pipe", "broken link", "latin-1", "huge"])
 def test_a_file_that_cannot_be_read_is_a_problem_and_not_waited_for(tmp_path: Path, kind: str) -> None:
     path = Path("localrun.toml")
     if kind == "folder":
         path.mkdir()
     elif kind == "pipe":
         os.mkfifo(path)
+    elif kind == "broken link":
+        path.symlink_to("nothing")
     else:
         path.write_bytes(b"# \xe9" if kind == "latin-1" else b"#" * (2**20 + 1))
     (found,) = problems(tmp_path)
@@ -224,6 +232,7 @@ def test_a_file_that_cannot_be_read_is_a_problem_and_not_waited_for(tmp_path: Pa
         == {
             "folder": "not a regular file",
             "pipe": "not a regular file",
+            "broken link": "cannot read the file: No such file or directory",
             "latin-1": "the file is not UTF-8",
             "huge": "larger than 1048576 bytes",
         }[kind]
