@@ -21,6 +21,7 @@ from localrun.runner.disk_guard import DiskMonitor
 from localrun.runner.runner import Runner
 from localrun.settings import Settings
 from localrun.settings.options import OnExit
+from localrun.task.dependents import refuse_if_needed
 from localrun.task.fate import Fate, fate
 from localrun.task.process import is_stopped
 from localrun.task.record import TaskRecord, short_id
@@ -45,7 +46,7 @@ class App:
     def __init__(self, settings: Settings, engine: Engine | None = None) -> None:
         self.settings = settings
         self.store = TaskStore(settings.home)
-        self.manager = Manager(self.store, settings, lambda: self.runner)
+        self.manager = Manager(self.store, settings, lambda: self.runner, self.wait)
         self._given_engine = engine
         self._connecting: threading.Thread | None = None
         self._others: dict[str, App] = {}  # address -> the app of another engine with tasks of this folder
@@ -282,7 +283,8 @@ class App:
     def remove(self, prefix: str) -> str:
         """Delete the folders of an ended task and its replicas, and return its id.
 
-        Raises `UsageError` for an active task, and for a replica, which is deleted with its parent task.
+        Raises `UsageError` for an active task, for one that an active task needs, and for a replica, which is
+        deleted with its parent task.
         """
         from localrun.task import lookup
 
@@ -299,7 +301,9 @@ class App:
                 f"task {record.short_id} has not ended ({record.state})",
                 remedy=f"stop it first: `localrun kill {record.short_id}`",
             )
-        for replica in self.replicas(record) if record is not None else ():
+        replicas = self.replicas(record) if record is not None else []
+        refuse_if_needed([workspace.id, *(one.id for one in replicas)], self.manager.active_tasks)
+        for replica in replicas:
             self.store.remove(self.store.open(replica.id))
             self.manager.forget(replica.id)
         self.store.remove(workspace)

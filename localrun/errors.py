@@ -39,6 +39,7 @@ class Cause(Enum):
     DESCRIPTOR_INVALID = ("DESCRIPTOR_INVALID", Fault.USER)
     INPUTS_INVALID = ("INPUTS_INVALID", Fault.USER)
     DATASET_CHECKSUM = ("DATASET_CHECKSUM", Fault.USER)
+    DEPENDENCY_FAILED = ("DEPENDENCY_FAILED", Fault.USER)
     IMAGE_INVALID = ("IMAGE_INVALID", Fault.USER)
     IMAGE_MISSING = ("IMAGE_MISSING", Fault.USER)
     IMAGE_PULL_FAILED = ("IMAGE_PULL_FAILED", Fault.USER)
@@ -211,6 +212,12 @@ class InputsError(LocalrunError):
     """The inputs do not match the descriptor; `problems` lists every problem."""
 
     default_cause = Cause.INPUTS_INVALID
+
+
+class DependencyFailed(LocalrunError):
+    """An output of another task will not come, or does not match the input that it should be."""
+
+    default_cause = Cause.DEPENDENCY_FAILED
 
 
 class OutputsError(LocalrunError):

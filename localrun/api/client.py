@@ -67,6 +67,10 @@ class ServedTask(msgspec.Struct, frozen=True, kw_only=True, rename={"id": "task_
     metadata: dict[str, Any] = msgspec.field(default_factory=dict)
     details: dict[str, Any] = msgspec.field(default_factory=dict)
 
+    def output(self, name: str) -> dict[str, str]:
+        """Return an output as an input for another task, which waits for it if this one has not ended."""
+        return {"task": self.id, "output": name}
+
     @property
     def is_finished(self) -> bool:
         """Whether the task has ended with valid outputs."""

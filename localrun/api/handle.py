@@ -27,6 +27,7 @@ from localrun.task.states import TaskState
 if TYPE_CHECKING:
     from localrun.api.events import TaskEvents
     from localrun.values.listing import FileEntry
+    from localrun.values.references import TaskOutput
 
 _POLL_INTERVAL = 0.1  # seconds; there is no portable notification for files of another process
 
@@ -264,6 +265,15 @@ class TaskHandle:
         from localrun.api.outputs import as_python
 
         return as_python(self._ended_record(), self._workspace)
+
+    def output(self, name: str) -> TaskOutput:
+        """Return an output as an input for another task, which waits for it if this task has not ended.
+
+        `name` may be that of an item of an array, e.g. `masks/0`.
+        """
+        from localrun.values.references import TaskOutput
+
+        return TaskOutput(self.id, name)
 
     def download_outputs(
         self,

@@ -39,10 +39,13 @@ def command(context: CliContext, task_id: str, output: Path | None, as_json: boo
                 found = copy_outputs(context, make_copier, (record, workspace), signals)
     if as_json:
         fields: dict[str, Any] = {"id": record.id, "state": str(record.state), "inputs": found.outputs}
-        fields |= {"regions": record.regions, "folder": record.folder}
+        sources = {place: source.as_dict() for place, source in record.sources.items()}
+        fields |= {"sources": sources, "regions": record.regions, "folder": record.folder}
         print_json(fields | ({"copy_problems": found.problems} if output else {}))
         return found.code
     print_outputs(found.outputs, [workspace.path, *([output.absolute()] if output else [])])
+    for row in record.source_rows:
+        print_out(value_text(row))
     for row in region_rows(record):
         print_out(f"region of {value_text(row)}")
     return found.code

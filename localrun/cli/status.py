@@ -73,6 +73,8 @@ def _rows(record: TaskRecord, system: str | None) -> Iterator[tuple[str, str]]:
     for name, since in history:
         yield "", f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(since))} {name}"
     yield from _steps(record)
+    for index, row in enumerate(record.source_rows):
+        yield "" if index else "inputs", row
     for index, row in enumerate(region_rows(record)):
         yield "" if index else "regions", row
     yield "resources", _resources(record)

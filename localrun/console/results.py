@@ -33,8 +33,8 @@ KEYS = (
 )
 _WHOLE, _SHOWN = 30, 10  # items of an array that a table shows whole, and of a longer one
 _OPTIONAL = (
-    *("regions", "crops", "replica", "replication", "platform", "gpu_devices", "metadata", "rerun_of"),
-    "batch",
+    *("sources", "regions", "crops", "replica", "replication"),
+    *("platform", "gpu_devices", "metadata", "rerun_of", "batch"),
 )
 
 

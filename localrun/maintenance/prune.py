@@ -13,6 +13,7 @@ from localrun.admission.ledger import Ledger
 from localrun.engines.base import Engine
 from localrun.errors import EngineUnreachable
 from localrun.maintenance import leftovers
+from localrun.task.dependents import dependents, named
 from localrun.task.fate import Fate, current_fate
 from localrun.task.record import TaskRecord
 from localrun.task.store import TaskStore
@@ -123,7 +124,13 @@ class Pruner:
             return []
         ended.sort(key=lambda record: record.ended or 0.0, reverse=True)
         latest = time.time() - (options.older_than or 0.0)
-        return [task for task in ended[options.keep or 0 :] if (task.ended or 0.0) <= latest]
+        selected = [task for task in ended[options.keep or 0 :] if (task.ended or 0.0) <= latest]
+        needed = dependents(records)
+        for task in selected:
+            users = [user for task_id in _ids(task) for user in needed.get(task_id, ())]
+            if users:
+                notes.append(f"keeping task {task.short_id}: it has inputs of active {named(users)}")
+        return [task for task in selected if not needed.keys() & set(_ids(task))]
 
     def _task(self, record: TaskRecord) -> PruneItem:
         age = format_duration(time.time() - (record.ended or record.created))

@@ -9,9 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from localrun.engines.labels import LABEL_TASK
-from localrun.errors import AdmissionError, Cause, LocalrunError, ShuttingDown, TaskExists, TaskNotFound
+from localrun.errors import Cause, ShuttingDown, TaskExists, TaskNotFound
+from localrun.manager.dependencies import Dependencies
+from localrun.manager.execution import Execution
 from localrun.manager.held import HeldTasks
+from localrun.manager.kill_request import request_kill
 from localrun.manager.manual import ManualTasks
 from localrun.manager.option_hints import option_hints
 from localrun.manager.payload import field_names, from_payload, is_manual, redact_secrets
@@ -27,7 +29,6 @@ from localrun.settings import Settings
 from localrun.settings.options import OnExit
 from localrun.task.active import ActiveTask
 from localrun.task.events import Event, Listener
-from localrun.task.outcome import Outcome
 from localrun.task.record import TaskRecord
 from localrun.task.states import TaskState
 from localrun.task.store import TaskStore
@@ -37,10 +38,16 @@ class Manager:
     """Submits tasks, runs each in a thread of its own, and finds them by id. Thread-safe.
 
     `runner` returns the runner. It is called when the first task needs it, so that an invalid bundle is
-    reported without an engine.
+    reported without an engine. `wait_other` waits for the end of a task of another process.
     """
 
-    def __init__(self, store: TaskStore, settings: Settings, runner: Callable[[], Runner]) -> None:
+    def __init__(
+        self,
+        store: TaskStore,
+        settings: Settings,
+        runner: Callable[[], Runner],
+        wait_other: Callable[[str], object] = lambda _: None,
+    ) -> None:
         self._store = store
         self._settings = settings
         self._runner = runner
@@ -49,7 +56,15 @@ class Manager:
         self._workers = Workers(self._registry, self._on_ended)
         self._retention = Retention(store, settings)
         self._manual = ManualTasks(store, self._workers, self._on_event)
-        self._pending = PendingInputs(self._start, self.kill)
+        self._pending = PendingInputs(self._start, self.kill, self._submitter.provision)
+        self._execution = Execution(self._workers, runner, self._submitter.complete, self._run_replicas)
+        self._dependencies = Dependencies(
+            self._pending,
+            self._execution.start,
+            find=self.find_task,
+            is_own=lambda task_id: self._registry.find(task_id) is not None,
+            wait=wait_other,
+        )
         self.held = HeldTasks(self._pending, self._find_open, self._check_resources, self._start)
         self._resumer = Resumer(
             store=store,
@@ -80,7 +95,7 @@ class Manager:
         Raises as `Submitter.read`, or `AdmissionError`, and leaves nothing behind then.
         """
         self._refuse_if_closed()
-        found = self._submitter.read(request)
+        found = self._submitter.read(request, task_id)
         if (reused := self._submitter.find_result(found, listeners)) is not None:
             return reused
         check = self._check_resources if not request.held else lambda _: None
@@ -124,8 +139,7 @@ class Manager:
                 if existing is None:
                     raise
                 return existing
-        existing = self._existing(task_id, payload)
-        if existing is not None:
+        if (existing := self._existing(task_id, payload)) is not None:
             return existing
         request = from_payload(payload, find_bundle, find_file, self._settings)
         with option_hints(lambda: field_names(payload)):
@@ -187,20 +201,13 @@ class Manager:
             self._start(prepared)
 
     def _start(self, prepared: PreparedTask) -> None:
-        task = prepared.task
-        if task.record.kind == "replicated":
-            self._workers.run(task, prepared.lock, lambda: self._run_replicas(prepared))
-            return
-        runner, described, source = self._runner(), prepared.descriptor, prepared.source
-        try:
-            runner.admission.enqueue(task.id, task.record.resources)
-        except AdmissionError as error:  # the reservations are not accessible
-            fail = partial(runner.run, task, partial(_raise, error), lambda: None)
-            self._workers.run(task, prepared.lock, fail)
-            return
-        self._workers.run(task, prepared.lock, lambda: runner.execute(task, described, source))
+        if prepared.task.record.needs:
+            self._dependencies.add(prepared)
+        else:
+            self._execution.start(prepared)
 
     def _on_ended(self, task: ActiveTask) -> None:
+        self._dependencies.ended(task.record)
         if self._retention.is_on and task.record.replica is None:
             for task_id in self._retention.apply(task):
                 self._registry.forget(task_id)
@@ -228,9 +235,8 @@ class Manager:
         task.cancel()
         prepared = self._pending.pop(task.id)
         if self._workers.is_running(task):
-            runner = self._runner()
-            runner.admission.wake(task.id)
-            runner.stop(task, self._settings.grace if grace is None else grace)
+            self._runner().admission.wake(task.id)
+            self._runner().stop(task, self._settings.grace if grace is None else grace)
             self._kill_replicas(task.record, grace)
             return
         lock = prepared.lock if prepared else self._store.acquire(task.id)
@@ -249,8 +255,7 @@ class Manager:
         """The active tasks of all processes, oldest first."""
         self.refresh()
         own = [task.record for task in self._registry.active()]
-        known = {record.id for record in own}
-        unknown = set(self._store.active_ids()) - known
+        unknown = set(self._store.active_ids()) - {record.id for record in own}
         found = [self._store.open(task_id).load_or_none() for task_id in unknown]
         others = [record for record in found if record is not None and not record.state.is_final]
         return sorted([*own, *others], key=lambda record: record.created) if others else own
@@ -311,16 +316,9 @@ class Manager:
         if record.kind == "manual":
             self._manual.kill(record)
             return self.find_task(task_id)
-        workspace, runner = self._store.open(task_id), self._runner()
-        containers = runner.engine.find({LABEL_TASK: task_id})
-        ended = any(found.started and not found.running for found in containers)
-        if ended and not workspace.kill_requested and not record.run_plan.retries:
-            return record
-        workspace.request_kill()
-        runner.admission.wake(task_id)
-        for found in containers:
-            runner.engine.stop(found.handle, self._settings.grace if grace is None else grace)
-        self._kill_replicas(record, grace)
+        seconds = self._settings.grace if grace is None else grace
+        if request_kill(record, self._store.open(task_id), self._runner(), seconds):
+            self._kill_replicas(record, seconds)
         return record
 
     def wait_for(self, task_id: str, timeout: float | None = None) -> TaskRecord | None:
@@ -378,22 +376,24 @@ class Manager:
     def shutdown(self, grace: float | None = None, *, on_exit: OnExit = "kill") -> None:
         """Accept no more tasks; kill running ones, wait for them, or leave them to the next process."""
         self._closed = True
-        self._pending.close()
-        if on_exit == "leave":
-            return
-        running = self.running_tasks()
+        running = self.running_tasks() if on_exit != "leave" else []
         if on_exit == "kill":
+            for task in filter(self._waits, running):  # else the end of another task would fail them
+                self.kill(task, grace)
             in_parallel(lambda task: self.kill(task, grace), running)  # each may take the grace period
         for task in running:
             self.wait(task)
+        self._dependencies.close()
+        self._pending.close()
 
     def running_tasks(self) -> list[ActiveTask]:
-        """Return the tasks of this process that run or are queued, without those that wait for inputs."""
-        return [task for task in self._registry.active() if self._workers.is_running(task)]
+        """Return the tasks of this process that run or are queued, without those that wait for uploads."""
+        tasks = self._registry.active()
+        return [task for task in tasks if self._workers.is_running(task) or self._waits(task)]
 
-
-def _raise(error: LocalrunError) -> Outcome:
-    raise error
+    def _waits(self, task: ActiveTask) -> bool:
+        """Whether a task waits for the output of another one."""
+        return self._dependencies.is_waiting(task.id)
 
 
 TaskManager = Manager  # the name for other projects

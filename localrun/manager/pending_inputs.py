@@ -14,9 +14,11 @@ from localrun.descriptor import Descriptor
 from localrun.descriptor.types import Array
 from localrun.errors import InputsError, Problem, UsageError
 from localrun.manager.inputs import missing_inputs
-from localrun.manager.submission import PreparedTask, note_received, provision, received_values
+from localrun.manager.provisioning import note_received, received_values
+from localrun.manager.submission import PreparedTask
 from localrun.task.active import ActiveTask
 from localrun.task.record import TaskRecord
+from localrun.task.states import TaskState
 from localrun.values.parsing import raise_problems, unknown_input
 from localrun.values.region_names import parse_region_name
 
@@ -26,12 +28,19 @@ _INTERVAL = 0.5  # seconds between two checks for kill requests of other process
 class PendingInputs:
     """Holds tasks until their last input arrives, and calls `start` with each then. Thread-safe.
 
-    `kill` is called with a task that another process asked to stop: only the owner can end it.
+    `kill` is called with a task that another process asked to stop: only the owner can end it. `provision`
+    writes the inputs of a task that has all of them.
     """
 
-    def __init__(self, start: Callable[[PreparedTask], None], kill: Callable[[ActiveTask], None]) -> None:
+    def __init__(
+        self,
+        start: Callable[[PreparedTask], None],
+        kill: Callable[[ActiveTask], None],
+        provision: Callable[[ActiveTask, Descriptor, Mapping[str, Any]], None],
+    ) -> None:
         self._start = start
         self._kill = kill
+        self._write_inputs = provision
         self._lock = threading.Lock()
         self._waiting: dict[str, PreparedTask] = {}
         self._watcher: threading.Thread | None = None
@@ -39,11 +48,12 @@ class PendingInputs:
         self._wake = threading.Event()  # closed, or no task is waiting
 
     def add(self, prepared: PreparedTask) -> None:
-        self._hold(prepared)
+        self.hold(prepared)
         if not prepared.task.record.run_plan.held:
             _note_missing(prepared.task, prepared.missing)
 
-    def _hold(self, prepared: PreparedTask) -> None:
+    def hold(self, prepared: PreparedTask) -> None:
+        """Keep a task until `pop`, `kill` or `close`."""
         with self._lock:
             self._waiting[prepared.task.id] = prepared
             if self._watcher is None and not self._closed:
@@ -156,7 +166,8 @@ class PendingInputs:
 
     def _expecting(self, record: TaskRecord, name: str) -> PreparedTask:
         prepared = self._find(record)
-        if prepared is None or prepared.task.record.run_plan.held:
+        task = None if prepared is None else prepared.task.record
+        if prepared is None or task is None or task.run_plan.held or task.state is not TaskState.CREATED:
             message = f"task {record.short_id} is not waiting for inputs: it is {record.state}"
             raise UsageError(message, id=record.id)
         inputs = prepared.descriptor.inputs
@@ -174,9 +185,9 @@ class PendingInputs:
 
     def _provision(self, prepared: PreparedTask, given: Mapping[str, Any]) -> None:
         try:
-            provision(prepared, given)
+            self._write_inputs(prepared.task, prepared.descriptor, given)
         except BaseException:
-            self._hold(prepared)
+            self.hold(prepared)
             raise
         self._start(prepared)
 

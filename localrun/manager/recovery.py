@@ -23,7 +23,8 @@ from localrun.errors import (
     OtherEngine,
     TaskNotFound,
 )
-from localrun.manager.submission import PreparedTask, Submitter, provision, received_values
+from localrun.manager.provisioning import received_values
+from localrun.manager.submission import PreparedTask, Submitter
 from localrun.manager.workers import Workers
 from localrun.runner.runner import Runner
 from localrun.runner.usage import aggregate, read_samples
@@ -132,7 +133,7 @@ class Resumer:
         task.save()
         prepared = self._submitter.reload(task, lock)
         if task.record.state is TaskState.CREATED and not prepared.missing:
-            provision(prepared, received_values(task))
+            self._submitter.provision(task, prepared.descriptor, received_values(task))
         task.start_over()
         self._accept(prepared)
 

@@ -17,6 +17,7 @@ from localrun.task import metadata
 from localrun.task.record import BUILD_OPTIONS, StoredOptions, TaskRecord
 from localrun.task.states import TaskState
 from localrun.task.workspace import Workspace
+from localrun.values.references import TaskOutput, parameter_of
 
 Notify = Callable[[str], None]
 
@@ -147,7 +148,12 @@ class _Rerun:
 
     def values(self, described: Descriptor, replaced: Collection[str]) -> dict[str, Any]:
         """Return all inputs except the `replaced` ones. Raises `InputsError`."""
-        given = self._record.inputs or {**self._plan.values, **self._workspace.uploaded_files()}
+        inputs, waiting = self._record.inputs, set(map(parameter_of, self._record.sources))
+        stored = {**self._plan.values, **self._workspace.uploaded_files()}
+        if inputs:  # else it has waited for some of them to its end
+            names = {name for name in stored if parameter_of(name) in waiting - inputs.keys()}
+            stored = {name: value for name, value in stored.items() if name in names}
+        given = {**stored, **inputs}
         values = {name: value for name, value in given.items() if name not in replaced}
         types = {name: parameter.type for name, parameter in described.inputs.items()}
         found = {name: self._value(types.get(name), name, value) for name, value in values.items()}
@@ -161,6 +167,9 @@ class _Rerun:
         return found
 
     def _value(self, kind: DataType | None, place: str, value: Any) -> Any:
+        source = self._record.sources.get(place)
+        if source is not None and self._workspace.path.with_name(source.task).is_dir():
+            return TaskOutput(source.task, source.output)
         if isinstance(kind, Array) and isinstance(value, list):
             return [self._value(kind.subtype, f"{place}/{index}", item) for index, item in enumerate(value)]
         if isinstance(kind, _FILES) and isinstance(value, str) and value.startswith("/"):
@@ -178,7 +187,7 @@ class _Rerun:
             return value
         if crop is None:
             return {"file": value, "region": region}
-        if value == Path(crop.file):
+        if value == Path(crop.file) or isinstance(value, TaskOutput):
             return {"file": value, "crop": crop.geometry}
         # the whole image is gone: the task's copy is the crop
         return {"file": value, "region": region, "cropped": crop}

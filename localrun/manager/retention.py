@@ -146,6 +146,7 @@ class Retention:
         texts += _strings(record.inputs)
         below = f"{self._store.tasks}/"
         found = {text.removeprefix(below).partition("/")[0] for text in texts if text.startswith(below)}
+        found |= {source.task for source in record.sources.values() if source.task}
         return found - {record.id, *(record.replication.ids if record.replication else ())}
 
     def _select(self, tasks: dict[str, _Ended], kept: set[str], now: float) -> Iterator[str]:

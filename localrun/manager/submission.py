@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,10 +20,10 @@ from localrun.descriptor import Descriptor
 from localrun.engines.base import Engine
 from localrun.errors import Problem, UsageError
 from localrun.manager.inputs import GatheredInputs, gather, missing_inputs
+from localrun.manager.provisioning import InputPlan, TaskInputs, note_received, received_values, to_json
 from localrun.manager.request import Request
 from localrun.masking import store as secrets
 from localrun.masking.masker import MASK
-from localrun.masking.redaction import Redactor
 from localrun.settings import Settings
 from localrun.task import metadata
 from localrun.task.active import ActiveTask
@@ -35,11 +34,10 @@ from localrun.task.process import current_process
 from localrun.task.record import BUILD_OPTIONS, Resources, RunPlan, StoredOptions, TaskRecord
 from localrun.task.states import TaskState
 from localrun.task.store import TaskStore
-from localrun.values import Assignments, PlannedInputs
-from localrun.values.reuse.contents import ContentReader, Contents
 
 if TYPE_CHECKING:
     from localrun.manager.reuse import NotReused, Reused
+    from localrun.values.reuse.contents import Contents
 
 DeferSignals = Callable[[], AbstractContextManager[object]]
 
@@ -47,33 +45,28 @@ DeferSignals = Callable[[], AbstractContextManager[object]]
 class ReadRequest(msgspec.Struct):
     """A request that was read: its bundle and its inputs, which are `planned` if all are known.
 
-    `contents` are those of its files if they were read, `seconds` the time that reading the bundle took.
-    `not_reused` is why no result was reused, if that was asked for.
+    Some may wait for outputs of other tasks. `contents` are those of its files if they were read, `seconds`
+    the time that reading the bundle took. `not_reused` is why no result was reused, if that was asked for.
     """
 
     request: Request
     bundle: Bundle
     plan: RunPlan
     gathered: GatheredInputs
-    planned: PlannedInputs | None
+    planned: InputPlan | None
     contents: Contents | None
     seconds: float
     not_reused: NotReused | None = None
 
 
 class PreparedTask(msgspec.Struct, frozen=True):
-    """A task with everything that it needs to run, except for its `missing` inputs.
-
-    Their copies may fill the disk up to `disk_limit` percent.
-    """
+    """A task with everything that it needs to run, except for its `missing` inputs."""
 
     task: ActiveTask
     descriptor: Descriptor
     source: ImageSource
     lock: TaskLock
     missing: tuple[str, ...] = ()
-    disk_limit: float = 100.0
-    contents: ContentReader | None = None
     guard: threading.Lock = msgspec.field(default_factory=threading.Lock)  # held while an input is stored
 
 
@@ -99,10 +92,12 @@ class Submitter:
         self._store = store
         self._settings = settings
         self._engine = engine
-        self._contents = ContentReader(settings.cache, store.path)
+        self._inputs = TaskInputs(store, settings)
+        self.provision = self._inputs.provision
+        self.complete = self._inputs.complete
 
-    def read(self, request: Request) -> ReadRequest:
-        """Read the bundle of a request, and check its inputs; create nothing.
+    def read(self, request: Request, task_id: str | None = None) -> ReadRequest:
+        """Read the bundle of a request, and check its inputs; create nothing. `task_id` is that of the task.
 
         Raises `BundleError`, `DescriptorError`, `ImageError`, `InputsError` or `UsageError` with all
         problems.
@@ -113,16 +108,16 @@ class Submitter:
         bundle = read_requested(request, self._settings.cache)
         described = bundle.descriptor
         check_mounts(request.bind_mounts, described.input_folder, described.output_folder)
-        gathered = gather(request, described)
+        gathered = self._gather(request, described, task_id)
         seconds = time.perf_counter() - started
         plan = _plan(request, agree, bundle, self._settings.pids_limit, gathered.given)
         missing = missing_inputs(described, gathered.given) if request.wait_for_inputs else ()
         planned, contents = None, None
         if not (request.held or request.downloads or missing):
-            planned = plan_inputs(plan, described, gathered.given, gathered.assigned)
+            planned = self._inputs.plan(plan, described, gathered.given, gathered.assigned)
             everything = request.reuse != "no"
-            contents = self._contents.read(
-                planned.layout, plan.bind_mounts, request.secrets, everything=everything
+            contents = self._inputs.contents.read(
+                planned.planned.layout, plan.bind_mounts, request.secrets, everything=everything
             )
         return ReadRequest(request, bundle, plan, gathered, planned, contents, seconds)
 
@@ -146,11 +141,11 @@ class Submitter:
         from localrun.manager.reuse import Draft, NotReused, Reuse
 
         request, planned, contents = found.request, found.planned, found.contents
-        if planned is None or contents is None:
+        if planned is None or contents is None or planned.waiting:
             why = "its inputs are downloaded" if request.downloads else "not all of its inputs are known yet"
             return NotReused((why,))
-        unread = self._contents.read(planned.layout, found.plan.bind_mounts, request.secrets)
-        layout, plan = planned.layout, found.plan.replace(contents=contents.digests)
+        unread = self._inputs.contents.read(planned.planned.layout, found.plan.bind_mounts, request.secrets)
+        layout, plan = planned.planned.layout, found.plan.replace(contents=contents.digests)
         record = _record(request, found.bundle, plan).replace(inputs=layout.values)
         batch = "" if request.batch is None else request.batch.id
         draft = Draft(record, unread.digests, found.bundle.descriptor, found.bundle.image, batch)
@@ -201,24 +196,22 @@ class Submitter:
             elif missing:
                 note_received(task, values.check(bundle.descriptor, given, missing, assigned))
             else:
-                planned = found.planned or plan_inputs(found.plan, bundle.descriptor, given, assigned)
-                contents = found.contents or self._contents.read(
-                    planned.layout, found.plan.bind_mounts, request.secrets
-                )
-                limit = self._settings.disk_stop
-                _write_inputs(task, bundle.descriptor, planned, warnings, contents, disk_limit=limit)
+                plan = self._inputs.plan
+                planned = found.planned or plan(found.plan, bundle.descriptor, given, assigned)
+                self._inputs.write(task, bundle.descriptor, planned, warnings, found.contents)
             check(task)
         except BaseException:
             if workspace is not None:
                 self._store.remove(workspace, lock)
             raise
-        return self._prepared(task, bundle, lock, missing)
+        return PreparedTask(task, bundle.descriptor, bundle.image, lock, missing)
 
-    def _prepared(
-        self, task: ActiveTask, bundle: Bundle, lock: TaskLock, missing: tuple[str, ...]
-    ) -> PreparedTask:
-        limit = self._settings.disk_stop
-        return PreparedTask(task, bundle.descriptor, bundle.image, lock, missing, limit, self._contents)
+    def _gather(self, request: Request, descriptor: Descriptor, task_id: str | None) -> GatheredInputs:
+        """Return the inputs of a request, with the whole ids of the tasks that they are outputs of."""
+        gathered = gather(request, descriptor)
+        given, problems = self._inputs.outputs.check(gathered.given, descriptor, task_id)
+        assigned = gathered.assigned.with_problems(problems)
+        return GatheredInputs(given, msgspec.structs.replace(assigned, values={}), gathered.warnings)
 
     def reload(self, task: ActiveTask, lock: TaskLock) -> PreparedTask:
         """Prepare a task of an earlier process again. Raises as `prepare`."""
@@ -231,7 +224,7 @@ class Submitter:
         bundle = read_requested(request, self._settings.cache)
         given = received_values(task)
         missing = missing_inputs(bundle.descriptor, given) if task.record.state is TaskState.CREATED else ()
-        return self._prepared(task, bundle, lock, missing)
+        return PreparedTask(task, bundle.descriptor, bundle.image, lock, missing)
 
 
 def _download(request: Request, task: ActiveTask) -> dict[str, Any]:
@@ -247,29 +240,6 @@ def _download(request: Request, task: ActiveTask) -> dict[str, Any]:
     return dict(task.workspace.uploaded_files())
 
 
-def received_values(task: ActiveTask) -> dict[str, Any]:
-    """Return the inputs of a task that waits for more: the submitted and the uploaded ones."""
-    plan = task.record.run_plan
-    return {**plan.values, **task.workspace.uploaded_files()}
-
-
-def note_received(task: ActiveTask, found: Mapping[str, Any]) -> None:
-    """Note the inputs that a waiting task has, for display: files by name and size, without secrets."""
-    received = {name: _shown(value) for name, value in found.items()}
-    task.update(received=Redactor().redact(task.masker.mask_json(received)))
-
-
-def _shown(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_shown(item) for item in value]
-    if not isinstance(value, str) or not value.startswith("/"):
-        return value
-    try:
-        return {"file": os.path.basename(value), "size": os.stat(value).st_size}  # noqa: PTH116, PTH119
-    except (OSError, ValueError):  # a string that is not a path
-        return value
-
-
 def _check_quorum(request: Request) -> int:
     if (request.replicas, request.agree) == (1, None):
         return 1
@@ -281,64 +251,6 @@ def _check_quorum(request: Request) -> int:
         problems = [Problem("replicas", str(error))]
         remedy = "correct the number of replicas"
         raise UsageError("invalid replicas", remedy=remedy, problems=problems) from error
-
-
-def provision(prepared: PreparedTask, given: Mapping[str, Any]) -> None:
-    """Write all inputs and enter PROVISIONED. Raises `InputsError` and changes nothing then."""
-    task = prepared.task
-    plan = task.record.run_plan
-    planned = plan_inputs(plan, prepared.descriptor, given)
-    contents = None
-    if prepared.contents is not None:
-        hidden = secrets.load(task.workspace.secrets) if plan.secret_names else {}
-        contents = prepared.contents.read(planned.layout, plan.bind_mounts, hidden)
-    _write_inputs(task, prepared.descriptor, planned, (), contents, disk_limit=prepared.disk_limit)
-
-
-def plan_inputs(
-    plan: RunPlan, descriptor: Descriptor, given: Mapping[str, Any], assigned: Assignments | None = None
-) -> PlannedInputs:
-    """Check the inputs of a task, and plan their files. Raises `InputsError` with all problems."""
-    copy = plan.writable_inputs or plan.copy_inputs
-    return values.plan(descriptor, given, copy=copy, assignments=assigned)
-
-
-def _write_inputs(
-    task: ActiveTask,
-    descriptor: Descriptor,
-    planned: PlannedInputs,
-    warnings: Sequence[str],
-    contents: Contents | None,
-    *,
-    disk_limit: float,
-) -> None:
-    """Write all inputs and enter PROVISIONED. Raises `LocalrunError` and changes nothing then."""
-    plan = task.record.run_plan
-    found = values.write(
-        descriptor,
-        planned,
-        task.workspace.inputs,
-        disk_limit=disk_limit,
-        check_cancelled=task.check_cancelled,
-    )
-    for note in found.notes:
-        task.emit("note", note)
-    for warning in (*warnings, *found.warnings):
-        task.warn(warning)
-    mounts = [(str(source), place) for source, place in found.mounts]
-    task.transition(
-        TaskState.PROVISIONED,
-        inputs=found.values,
-        missing=[],
-        received={},
-        regions=found.regions,
-        crops=found.crops,
-        plan=plan.replace(
-            mounts=mounts,
-            mount_states=found.states,
-            contents=None if contents is None else contents.confirmed(),
-        ),
-    )
 
 
 def _record(request: Request, bundle: Bundle, plan: RunPlan) -> TaskRecord:
@@ -371,7 +283,7 @@ def _or_default(value: Any, default: Any) -> Any:
 
 def _plan(request: Request, agree: int, bundle: Bundle, pids: int, given: Mapping[str, Any]) -> RunPlan:
     # only a task that may wait for more inputs needs them later
-    stored = msgspec.to_builtins(given, enc_hook=str) if request.wait_for_inputs else {}
+    stored = to_json(given) if request.wait_for_inputs else {}
     options = {name: getattr(request, name) for name in StoredOptions.__struct_fields__}
     options["build_secret_ids"] = sorted(
         {*request.build_secret_ids, *(secret.id for secret in request.build_secrets)}

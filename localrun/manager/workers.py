@@ -39,14 +39,12 @@ class Workers:
 
         # a daemon: a process that leaves its tasks to the next one does not wait for them
         thread = threading.Thread(target=run, name=f"task-{task.short_id}", daemon=True)
-        with self._lock:
-            self._threads[task.id] = thread
         self.registry.add(task)
         try:
-            thread.start()
+            with self._lock:  # a thread that others see can be joined
+                thread.start()
+                self._threads[task.id] = thread
         except BaseException:  # no memory for a thread: the caller decides what becomes of the task
-            with self._lock:
-                self._threads.pop(task.id, None)
             self.registry.discard(task.id)
             raise
 
@@ -80,17 +78,21 @@ class Workers:
         return True
 
     def is_running(self, task: ActiveTask) -> bool:
-        with self._lock:
-            return task.id in self._threads
+        return self._thread(task) is not None
 
     def wait(self, task: ActiveTask, timeout: float | None = None) -> bool:
         """Block until the task has ended and its lock is released; False after `timeout` seconds."""
-        with self._lock:
-            thread = self._threads.get(task.id)
+        if self._thread(task) is None and not task.wait(timeout):
+            return False
+        thread = self._thread(task)
         if thread is None:
-            return task.wait(timeout)
+            return True
         thread.join(timeout)
         return not thread.is_alive()
+
+    def _thread(self, task: ActiveTask) -> threading.Thread | None:
+        with self._lock:
+            return self._threads.get(task.id)
 
 
 def in_parallel(call: Callable[[Item], object], items: Sequence[Item]) -> None:

@@ -143,6 +143,7 @@ class TaskDetails(TaskEntry):
     inputs: Json = Field(default_factory=dict)
     missing: list[str] = Field(default_factory=list, description="The inputs that it waits for.")
     received: Json = Field(default_factory=dict, description="The inputs that it has, while it waits.")
+    sources: Json = Field(default_factory=dict, description="The inputs that come from other tasks.")
     regions: Json = Field(default_factory=dict)
     crops: Json = Field(default_factory=dict)
     outputs: Json = Field(default_factory=dict)

@@ -44,6 +44,7 @@ def details(record: TaskRecord, reason: str = "") -> dict[str, Any]:
         "inputs": record.inputs or record.received,
         "missing": record.missing,
         "received": record.received,
+        "sources": record.sources,
         "regions": record.regions,
         "crops": record.crops,
         "outputs": record.outputs,

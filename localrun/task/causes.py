@@ -44,6 +44,11 @@ EXPLANATIONS: dict[Cause, Explanation] = {
         "The file was changed, or its download is incomplete.",
         "Compare it with `sha256sum FILE`; download it again, or correct the checksum after its name.",
     ),
+    Cause.DEPENDENCY_FAILED: Explanation(
+        "An output of another task, which is an input of this one, did not come or is not valid.",
+        "The other task failed, was stopped or deleted, or its output does not match the input's type.",
+        "Fix and rerun the other task, then `localrun rerun ID` with `-i NAME=@task:OTHER/OUTPUT`.",
+    ),
     Cause.IMAGE_INVALID: Explanation(
         "The image archive is broken.",
         "It is truncated, is not the output of `docker save`, or lacks a part.",

@@ -26,6 +26,8 @@ def find(store: TaskStore, prefix: str) -> Workspace:
         return newest
     if prefix[:2].lower() == "0x":
         return _of_iexec(store, prefix)
+    if (exact := store.find(prefix)) is not None:
+        return exact
     matches = _matching(store, prefix)
     if len(matches) == 1:
         return store.open(matches[0])

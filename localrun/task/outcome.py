@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -13,6 +13,8 @@ from localrun.errors import Cause, LocalrunError, internal_error, out_of_memory
 from localrun.task.active import ActiveTask
 from localrun.task.causes import explain
 from localrun.task.states import TaskState
+
+Result = TypeVar("Result")
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -36,8 +38,8 @@ class Outcome(msgspec.Struct, frozen=True):
         return Outcome(self.state, {**changes, **self.changes})
 
 
-def conclude(task: ActiveTask, body: Callable[[], Outcome]) -> Outcome:
-    """Return the outcome that `body` returns, or that of the error which it raises."""
+def conclude(task: ActiveTask, body: Callable[[], Result]) -> Result | Outcome:
+    """Return what `body` returns, e.g. an outcome, or the outcome of the error which it raises."""
     try:
         return body()
     except LocalrunError as error:

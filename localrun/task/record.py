@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 
 import msgspec
@@ -247,8 +248,19 @@ class BatchRow(Frozen, frozen=True, kw_only=True):
     name: str = ""
 
 
+class InputSource(Frozen, frozen=True, kw_only=True, omit_defaults=True):
+    """Where the value of an input came from: an output of the task with the id `task`, e.g. `masks/0`."""
+
+    task: str = ""
+    output: str = ""
+
+    def __str__(self) -> str:
+        """Return it as it is shown after `from`."""
+        return f"task {short_id(self.task)}/{self.output}"
+
+
 _ADDED = (  # later
-    *("missing", "received", "regions", "crops", "engine"),
+    *("missing", "received", "sources", "regions", "crops", "engine"),
     *("platform", "gpu_devices", "unenforced", "rerun_of", "batch", "node"),
 )
 
@@ -260,7 +272,8 @@ class TaskRecord(Frozen, frozen=True, kw_only=True, rename={"final_state": "endi
     JSON object that it was created from, `result` the one that it was completed with. `regions` are the
     geometries next to image inputs, in the coordinates of the image that the task gets, and `crops` those of
     them that were cut out here. Their keys are `image`, or `images/0` for an item of an array. `missing` are
-    the inputs that a task waits for, and `received` the ones that it has, for display.
+    the inputs that a task waits for, and `received` the ones that it has, for display. The keys of `sources`
+    are as those of `regions`, and `image.geojson` for a region.
     """
 
     format: Literal[1] = FORMAT  # of the record: changed if old programs cannot read it
@@ -284,6 +297,7 @@ class TaskRecord(Frozen, frozen=True, kw_only=True, rename={"final_state": "endi
     inputs: dict[str, Any] = msgspec.field(default_factory=dict)  # values by name; files are paths
     missing: list[str] = msgspec.field(default_factory=list)  # the inputs that it waits for
     received: dict[str, Any] = msgspec.field(default_factory=dict)  # the inputs that it has while it waits
+    sources: dict[str, InputSource] = msgspec.field(default_factory=dict)  # inputs that another task provides
     regions: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)  # geometries next to images
     crops: dict[str, Crop] = msgspec.field(default_factory=dict)  # how images were cut out
     outputs: dict[str, Any] = msgspec.field(default_factory=dict)  # valid outputs by name; files are paths
@@ -360,6 +374,18 @@ class TaskRecord(Frozen, frozen=True, kw_only=True, rename={"final_state": "endi
             return f"inputs: {', '.join(self.missing)}"
         is_held = self.run_plan.held and self.state in (TaskState.CREATED, TaskState.PROVISIONED)
         return "a request to start it" if is_held else ""
+
+    @property
+    def source_rows(self) -> list[str]:
+        """A line for each input that comes from elsewhere, such as `mask: from task 1a2b3c4d/mask`."""
+        return [f"{place}: from {source}" for place, source in self.sources.items()]
+
+    @property
+    def needs(self) -> list[InputSource]:
+        """The outputs of other tasks that an active task still has to wait for."""
+        waits = self.sources and not self.state.is_final
+        pairs = self.sources.items() if waits else ()
+        return [source for place, source in pairs if re.split(r"[/.]", place)[0] not in self.inputs]
 
     def seconds_until(self, now: float) -> float:
         """Return how long an ended task ran, or how long ago another one was created.

@@ -19,9 +19,10 @@ from localrun.errors import InputsError, Problem
 from localrun.suggestions import closest, did_you_mean
 from localrun.units import format_count
 from localrun.values.collection import check_gaps, is_index, read_array_size
-from localrun.values.input_files import list_entries, read_value, status_of
+from localrun.values.input_files import list_entries, path_of, read_value, status_of
 from localrun.values.parsing import FileValue, load_list
 from localrun.values.region_names import parse_region_name
+from localrun.values.regions import is_image_object, path_in
 from localrun.values.untrusted import kind_of
 
 METADATA = "array.yml"
@@ -62,23 +63,33 @@ def read_folder(folder: Path, descriptor: Descriptor) -> FolderInputs:
 
 
 def load_texts(values: Mapping[str, Any], descriptor: Descriptor, notes: Notes) -> dict[str, Any]:
-    """Return the values in a form that JSON can store: the content of texts, and the paths of files."""
+    """Return the values in a form that JSON can store: the content of texts, and the absolute paths of files.
+
+    Outputs of other tasks stay as they are.
+    """
     return {
         name: _loaded_text(descriptor.inputs[name].type, value, notes.child(name))
         if name in descriptor.inputs
-        else value.path
+        else _absolute_region(value)
         for name, value in values.items()
     }
 
 
+def _absolute_region(value: Any) -> Any:
+    is_text = isinstance(value, str) and path_in(value) is None
+    return value if is_text else path_of(value) or value
+
+
 def _loaded_text(kind: DataType, value: Any, notes: Notes) -> Any:
-    if isinstance(kind, Array) and isinstance(value, list):
+    if isinstance(kind, Array) and isinstance(value, (list, tuple)):
         return [_loaded_text(kind.subtype, item, notes.child(index)) for index, item in enumerate(value)]
-    if isinstance(value, dict):
-        return {key: item.path for key, item in value.items()}
+    if isinstance(kind, Image) and is_image_object(value):
+        return {key: _absolute_region(part) for key, part in value.items()}
     if isinstance(kind, (File, Image)):
-        return value.path
-    found = read_value(kind, value.path, notes)
+        return path_of(value) or value
+    if not isinstance(value, (FileValue, Path)):
+        return value
+    found = read_value(kind, path_of(value) or Path(), notes)
     return None if found is None else kind.to_json(found)
 
 

@@ -75,12 +75,15 @@ def plan_inputs(
     *,
     copy: bool,
     invalid: Collection[str] = (),
+    known: InputLayout | None = None,
 ) -> InputLayout:
     """Check every value and plan its files. Adds problems to `notes`.
 
-    The inputs in `invalid` are skipped: their problems are known already.
+    The inputs in `invalid` are skipped: their problems are known already. The layout has the values, regions
+    and crops of the inputs in `known` as well, whose files exist already.
     """
-    layout = InputLayout()
+    layout = known or InputLayout()
+    invalid = {*invalid, *layout.values}
     values, attached = split_regions(values, descriptor, notes)
     notes.problems += [
         unknown_input(str(name), descriptor) for name in values if name not in descriptor.inputs

@@ -16,6 +16,7 @@ from localrun.descriptor.types import Array, DataType, Image, Notes, format_valu
 from localrun.errors import InputsError, Problem
 from localrun.suggestions import did_you_mean
 from localrun.units import format_count
+from localrun.values.references import TaskOutput, parse_reference
 from localrun.values.region_names import parse_region_name
 
 MAX_BYTES = 64 * 1024**2  # of a file of values
@@ -54,12 +55,21 @@ class Assignments(msgspec.Struct, frozen=True):
     problems: tuple[Problem, ...] = ()
     invalid: frozenset[str] = frozenset()
 
+    def with_problems(self, problems: Sequence[Problem]) -> Assignments:
+        """Return the assignments with more problems, whose inputs are invalid."""
+        invalid = {problem.path.split(".")[1] for problem in problems}
+        return Assignments(self.values, (*self.problems, *problems), self.invalid | invalid)
+
+
+NO_ASSIGNMENTS = Assignments({})
+
 
 def parse_assignments(pairs: Sequence[str], descriptor: Descriptor) -> Assignments:
     """Parse `name=VALUE` by the parameter's type, `name=@FILE` as a file, `name=@@text` as `@text`.
 
-    An array is a JSON list, or one pair for each item. `image.geojson` is the region of an image. Problems
-    are returned, not raised, so that `provision` can report them together with those of the other inputs.
+    `name=@task:ID/OUTPUT` is an output of another task. An array is a JSON list, or one pair for each item.
+    `image.geojson` is the region of an image. Problems are returned, not raised, so that `provision` can
+    report them together with those of the other inputs.
     """
     invalid: set[str] = set()
     notes = Notes("inputs")
@@ -118,8 +128,10 @@ def _one(kind: DataType, text: str, notes: Notes) -> Any:
     return kind.parse(text, notes)
 
 
-def _file(text: str) -> FileValue:
-    return FileValue(expand_path(text))
+def _file(text: str, base: Path | None = None) -> FileValue | TaskOutput:
+    """Return the value of `@FILE`, relative to `base`, or of `@task:ID/OUTPUT`."""
+    path = expand_path(text)
+    return parse_reference(text.removeprefix("@")) or FileValue(path if base is None else base / path)
 
 
 def expand_path(text: str) -> Path:
@@ -222,9 +234,12 @@ def _from_yaml(data: bytes, path: Path) -> Any:
 
 
 def resolve_files(value: Any, base: Path) -> Any:
-    """Return a value with `FileValue` for each string `@FILE`; a relative path starts at `base`."""
+    """Return a value with `FileValue` for each string `@FILE`; a relative path starts at `base`.
+
+    `@task:ID/OUTPUT` is an output of another task.
+    """
     if isinstance(value, str) and value.startswith("@"):
-        return value[1:] if value.startswith("@@") else FileValue(base / expand_path(value))
+        return value[1:] if value.startswith("@@") else _file(value, base)
     if isinstance(value, list):
         return [resolve_files(item, base) for item in value]
     # an item in App Engine's form of an array, or an image with its region; any other object is a geometry,

@@ -23,6 +23,7 @@ from localrun.values.coordinates import links
 from localrun.values.coordinates.folding import fold_problems, fold_warnings
 from localrun.values.layout import InputEntry, InputLayout, plan_inputs
 from localrun.values.parsing import Assignments, raise_problems
+from localrun.values.references import parameter_of, references_in
 
 _FILE_MODE, _FOLDER_MODE = 0o644, 0o755  # readable for any user of the container
 
@@ -58,18 +59,21 @@ def plan(
     *,
     copy: bool = False,
     assignments: Assignments | None = None,
+    waiting: Collection[str] = (),
+    known: InputLayout | None = None,
 ) -> PlannedInputs:
     """Check the values, and plan the files of all inputs. Raises `InputsError` with all problems.
 
     `assignments` override `values`; their problems are reported together with all others. With `copy`, files
-    are copied that would be mounted.
+    are copied that would be mounted. `waiting` names inputs that are planned later, by a call with the
+    values, regions and crops of the others in `known`.
     """
     notes = Notes("inputs")
     assignments = assignments or Assignments({})
     notes.problems += assignments.problems
-    layout = plan_inputs(
-        descriptor, {**values, **assignments.values}, notes, copy=copy, invalid=assignments.invalid
-    )
+    given = {**values, **assignments.values}
+    invalid = {*assignments.invalid, *waiting}
+    layout = plan_inputs(descriptor, given, notes, copy=copy, invalid=invalid, known=known)
     geometries = links.geometry_names(descriptor.inputs)
     raise_problems(fold_problems(notes.problems, "inputs", geometries))
     return PlannedInputs(layout, notes)
@@ -124,13 +128,15 @@ def check(
 ) -> dict[str, Any]:
     """Check values before the `missing` ones are known, and write nothing; return the values as JSON.
 
+    Outputs of other tasks are not checked, and not returned.
     Raises `InputsError` with all problems, as `provision`.
     """
     notes = Notes("inputs")
     assignments = assignments or Assignments({})
     notes.problems += assignments.problems
     given = {**values, **assignments.values}
-    layout = plan_inputs(descriptor, given, notes, copy=False, invalid={*assignments.invalid, *missing})
+    unknown = {*missing, *map(parameter_of, references_in(given))}
+    layout = plan_inputs(descriptor, given, notes, copy=False, invalid={*assignments.invalid, *unknown})
     raise_problems(fold_problems(notes.problems, "inputs", links.geometry_names(descriptor.inputs)))
     return {name: value for name, value in layout.values.items() if name in given}
 

@@ -10,19 +10,20 @@ import pytest
 
 from localrun.engines.dockerd import DockerEngine
 from localrun.errors import Cause, Fault
-from tests.faults import bundles, iexec, machine, programs, replicas
+from tests.faults import bundles, dependencies, iexec, machine, programs, replicas
 from tests.faults.harness import ENV, FaultHarness, Observed, Row
 from tests.support.images import busybox_layer, image_archive
 
 pytestmark = pytest.mark.docker
 
-ROWS = [*bundles.ROWS, *programs.ROWS, *machine.ROWS, *iexec.ROWS, *replicas.ROWS]
+ROWS = [*bundles.ROWS, *dependencies.ROWS, *programs.ROWS, *machine.ROWS, *iexec.ROWS, *replicas.ROWS]
 # the exit code and fault of each cause, which scripts rely on
 ENDS: dict[Cause, tuple[int, Fault]] = {
     Cause.BUNDLE_INVALID: (3, Fault.USER),
     Cause.DESCRIPTOR_INVALID: (3, Fault.USER),
     Cause.INPUTS_INVALID: (3, Fault.USER),
     Cause.DATASET_CHECKSUM: (3, Fault.USER),
+    Cause.DEPENDENCY_FAILED: (3, Fault.USER),
     Cause.IMAGE_INVALID: (3, Fault.USER),
     Cause.IMAGE_MISSING: (3, Fault.USER),
     Cause.IMAGE_PULL_FAILED: (3, Fault.USER),

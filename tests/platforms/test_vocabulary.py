@@ -412,6 +412,7 @@ def test_the_causes_that_a_system_has_no_word_for_are_these() -> None:
     assert unsaid("iexec") == resources | {Cause.ENGINE_UNREACHABLE}  # it has no limits and no engine
     assert unsaid("app-engine") == {
         Cause.IMAGE_BUILD_FAILED,  # it builds nothing
+        Cause.DEPENDENCY_FAILED,  # its tasks do not wait for each other
         *(Cause.DATASET_CHECKSUM, Cause.RESULT_NAME_TOO_LONG, Cause.RESULT_NOT_PACKED),  # only of iExec
         *(Cause.COMPUTED_FILE_MISSING, Cause.DIGEST_FAILED, Cause.RESULT_TOO_LARGE),
         Cause.NO_CONSENSUS,  # it runs each task once

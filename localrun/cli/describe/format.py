@@ -29,7 +29,8 @@ def format_lines(fields: Fields) -> Iterator[str]:
     rows = [("Type", "Status"), *((name, str(value)) for name, value in fields["conditions"].items())]
     yield from (f"  {row}" for row in format_columns(rows))
     yield from _volumes(fields["volumes"])
-    yield from _regions(fields)
+    yield from _rows("Input Sources", fields["source_rows"])
+    yield from _rows("Regions", fields["region_rows"])
     yield _pair("QoS Class", fields["qos_class"])
     yield from _events(fields["events"])
 
@@ -154,10 +155,10 @@ def _volumes(volumes: list[Fields]) -> Iterator[str]:
         yield f"    Path:  {volume['path']}"
 
 
-def _regions(fields: Fields) -> Iterator[str]:
-    if fields["region_rows"]:
-        yield "Regions:"
-        yield from (f"  {row}" for row in fields["region_rows"])
+def _rows(title: str, rows: list[str]) -> Iterator[str]:
+    if rows:
+        yield f"{title}:"
+        yield from (f"  {escape_control_chars(row)}" for row in rows)
 
 
 def _events(events: list[Fields]) -> Iterator[str]:

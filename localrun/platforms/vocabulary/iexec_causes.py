@@ -55,7 +55,7 @@ _COMMON = make_terms(_SYSTEM, _KIND, (
     ("DATASET_FILE_BAD_CHECKSUM", "The checksum of the dataset does not match.",
      "FAILED DATASET_CHECKSUM", "Check it with `sha256sum FILE`, and download the dataset again."),
     ("INPUT_FILES_DOWNLOAD_FAILED", "An input file could not be downloaded. Here: an input is missing or"
-     " invalid.", "FAILED INPUTS_INVALID", "Check the path of each file."),
+     " invalid.", "FAILED INPUTS_INVALID|DEPENDENCY_FAILED", "Check the path of each file."),
 ))
 _CHAIN = make_terms(_SYSTEM, _KIND, (
     ("REVEAL_TIMEOUT", "The worker did not reveal its result in time after the consensus."),

@@ -37,7 +37,7 @@ TERMS = (
          "Raise `--timeout`; the end of the log shows how far the program got."),
         ("Runtime Error|executer-failed", "The environment of the program failed, usually because of a full"
          " disk.", "FAILED BUNDLE_INVALID|DESCRIPTOR_INVALID|INPUTS_INVALID|IMAGE_INVALID|IMAGE_MISSING"
-         "|DATASET_CHECKSUM"
+         "|DATASET_CHECKSUM|DEPENDENCY_FAILED"
          "|IMAGE_PULL_FAILED|IMAGE_BUILD_FAILED|IMAGE_PLATFORM|CPU_UNAVAILABLE|MEMORY_UNAVAILABLE"
          "|GPU_UNAVAILABLE|DISK_UNAVAILABLE|DISK_PRESSURE|DISK_FULL|ENGINE_UNREACHABLE|ENGINE_FAILED|INTERNAL",
          "`localrun status ID` shows the cause; free disk space if the disk was full."),

@@ -63,6 +63,8 @@ def describe(
         "containers": list(_containers(record, workspace, replicas, redactor)),
         "conditions": _conditions(record),
         "volumes": list(_volumes(record, workspace)),
+        "sources": {place: source.as_dict() for place, source in record.sources.items()},
+        "source_rows": record.source_rows,
         "regions": record.regions,
         "region_rows": list(region_rows(record)),
         "crops": {place: crop.as_dict() for place, crop in record.crops.items()},

@@ -15,6 +15,7 @@ from localrun.platforms import profiles
 from localrun.task.record import TaskRecord
 from localrun.task.workspace import Workspace
 from localrun.undecodable import is_text
+from localrun.values.references import parameter_of
 from localrun.values.untrusted import TreeEntry, UnsafePath, UntrustedDir
 
 MAX_FILES = 1000  # of one parameter
@@ -65,7 +66,13 @@ def input_fields(record: TaskRecord, workspace: Workspace, descriptor: Descripto
             fields["region"] = next(filter(None, map(record.regions.get, places)), None)
             crop = next(filter(None, map(record.crops.get, places)), None)
             fields["crop"] = crop.as_dict() if crop else None
-            fields["missing"] = parameter.name in record.missing
+            needed = {parameter_of(place) for place, one in record.sources.items() if one in record.needs}
+            fields["missing"] = parameter.name in record.missing or parameter.name in needed
+            fields["sources"] = [
+                {**source.as_dict(), "place": place, "text": f"from {source}"}
+                for place, source in record.sources.items()
+                if parameter_of(place) == parameter.name
+            ]
             found.append(fields)
     return found
 
@@ -92,7 +99,7 @@ def _download(record: TaskRecord, name: str) -> Fields:
         "constraint": "",
         "count": None,
     }
-    more: Fields = {"problems": [], "region": None, "crop": None, "missing": False, "files_omitted": 0}
+    more: Fields = {"problems": [], "sources": [], "region": None, "crop": None, "missing": False}
     return {
         "name": name,
         "kind": "file",
@@ -101,6 +108,7 @@ def _download(record: TaskRecord, name: str) -> Fields:
         "files": [file],
         **empty,
         **more,
+        "files_omitted": 0,
     }
 
 
@@ -207,6 +215,7 @@ def _parameter(
         "problems": list(_problems(record, section, parameter.name)),
         "region": None,
         "crop": None,
+        "sources": [],
         "missing": record.state.is_final and section == "outputs" and value is None and not listed,
     }
 

@@ -126,6 +126,9 @@ def _value(one: Fields, budget: SizeBudget, redactor: Redactor) -> Markup:
     if more > 0:
         found.append(_small(f"and {format_count(more, 'more file')}"))
         budget.omit(f"{one['name']}: the names of {format_count(more, 'file')}")
+    found += [_small(source["text"]) for source in one["sources"][:_MAX_FILES]]
+    if len(one["sources"]) > _MAX_FILES:
+        budget.omit(f"{one['name']}: the sources of {format_count(len(one['sources']) - _MAX_FILES, 'item')}")
     found += [tag("ul", _problem(problem)) for problem in one["problems"]]
     return join(*found)
 

@@ -80,7 +80,8 @@ class Provisioner:
         with prepared.guard:
             if self._service.held(self._service.get_run(self.run_id)) is not prepared:
                 raise invalid_state()  # it was started in the meantime
-            store = InputStore(prepared.task.workspace, prepared.descriptor, prepared.disk_limit)
+            limit = self._service.app.settings.disk_stop
+            store = InputStore(prepared.task.workspace, prepared.descriptor, limit)
             found = _Storing(store)
             yield found
             record = prepared.task.record

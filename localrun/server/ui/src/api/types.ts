@@ -116,6 +116,8 @@ export interface Parameter {
   files_omitted: number;
   region: JsonObject | null;
   crop: JsonObject | null;
+  /** Where the value of an input comes from: an output of another task. */
+  sources?: { place: string; text: string; task?: string }[];
   missing: boolean;
 }
 

@@ -15,6 +15,8 @@ interface Props {
   onOpen: (name: string | null) => void;
 }
 
+const MOST_SOURCES = 10;
+
 /** The value, type, constraint and problems of each input or output. */
 export function ParameterTable({ view, direction, parameters, open, onOpen }: Props) {
   return (
@@ -31,6 +33,7 @@ export function ParameterTable({ view, direction, parameters, open, onOpen }: Pr
             </th>
             <td>
               <Content view={view} direction={direction} parameter={one} open={open} onOpen={onOpen} />
+              <Sources sources={one.sources ?? []} />
               {constraintOf(one.type) && <p class="muted small">{constraintOf(one.type)}</p>}
               <Problems problems={one.problems} />
             </td>
@@ -38,6 +41,20 @@ export function ParameterTable({ view, direction, parameters, open, onOpen }: Pr
         ))}
       </tbody>
     </table>
+  );
+}
+
+function Sources({ sources }: { sources: NonNullable<Parameter["sources"]> }) {
+  const more = sources.length - MOST_SOURCES;
+  return (
+    <>
+      {sources.slice(0, MOST_SOURCES).map(({ place, text, task }) => (
+        <p key={place} class="muted small">
+          {task ? <a href={`/ui/task/${task}`}>{text}</a> : text}
+        </p>
+      ))}
+      {more > 0 && <p class="muted small">{plural(more, "more source")}</p>}
+    </>
   );
 }
 
