@@ -83,7 +83,8 @@ class Batch:
     ) -> None:
         self._source, self._options, self._notify = source, options, notify
         self._request = request
-        self._bundle = read_requested(request, app.settings.cache)
+        self._cache = app.settings.cache
+        self._bundle = read_requested(request, self._cache)
         self._backend = backend or LocalBackend(app, request)
         place = options.table
         self.checked: CheckedRows = check_rows(source, request, self._bundle.descriptor)
@@ -245,7 +246,8 @@ class Batch:
     def _identified(self) -> Iterator[Row]:
         """Yield the rows with their digests; an invalid one without."""
         descriptor = self._bundle.descriptor
-        identifier = Identifier(self.record.id, self.record.identity, self._request, descriptor)
+        record, cache = self.record, self._cache
+        identifier = Identifier(record.id, record.identity, self._request, descriptor, cache)
         for row in self._source.rows(descriptor):
             yield row if row.number in self.checked.invalid else identifier.identify(row)
 

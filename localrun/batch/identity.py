@@ -23,6 +23,7 @@ from localrun.manager.inputs import gather
 from localrun.manager.request import Request
 from localrun.values import FileValue
 from localrun.values.digest import digest_folder
+from localrun.values.reuse.digests import ContentDigests
 
 _OPTIONS = (
     *("platform", "command", "environment", "network", "gpus", "bind_mounts", "hardened"),
@@ -45,47 +46,46 @@ def shared_identity(request: Request, descriptor: Descriptor, image: str) -> dic
 
 
 class Identifier:
-    """Identifies the rows of a batch, in their order. `shared` is what `shared_identity` returned."""
+    """Identifies the rows of a batch, in their order. `shared` is what `shared_identity` returned.
+
+    The digests of files are kept in `cache`.
+    """
 
     def __init__(
-        self, batch: str, shared: Mapping[str, str], request: Request, descriptor: Descriptor
+        self, batch: str, shared: Mapping[str, str], request: Request, descriptor: Descriptor, cache: Path
     ) -> None:
         self._batch = batch
         self._shared = dict(sorted(shared.items()))
         self._request = request
         self._descriptor = descriptor
+        self._files = ContentDigests(cache)
         self._seen: Counter[bytes] = Counter()
 
     def identify(self, row: Row) -> Row:
         """Return the row with its digest. Raises `InputsError` if its inputs cannot be gathered."""
         given = gather(row.request(self._request), self._descriptor).given
-        contents = {str(name): _content(value) for name, value in sorted(given.items())}
+        contents = {str(name): self._content(value) for name, value in sorted(given.items())}
         digest = _hash([self._shared, contents])
         key = bytes.fromhex(digest)
         occurrence = self._seen[key]
         self._seen[key] += 1
         return msgspec.structs.replace(row, batch=self._batch, digest=digest, occurrence=occurrence)
 
+    def _content(self, value: Any) -> Any:
+        """Return a value with the digests of files instead of their paths."""
+        if isinstance(value, FileValue):
+            return self._content(value.path)
+        if isinstance(value, os.PathLike):
+            return {"content": self._digest(Path(value))}
+        if isinstance(value, Mapping):
+            return {str(name): self._content(item) for name, item in value.items()}
+        return [self._content(item) for item in value] if isinstance(value, list | tuple) else value
 
-def _content(value: Any) -> Any:
-    """Return a value with the digests of files instead of their paths."""
-    if isinstance(value, FileValue):
-        return _content(value.path)
-    if isinstance(value, os.PathLike):
-        return {"content": _file_digest(Path(value))}
-    if isinstance(value, Mapping):
-        return {str(name): _content(item) for name, item in value.items()}
-    return [_content(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def _file_digest(path: Path) -> str:
-    try:
-        if path.is_dir():
-            return digest_folder(path).digest
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError:  # the row is refused when it starts
-        return f"unreadable {path}"
+    def _digest(self, path: Path) -> str:
+        try:
+            return digest_folder(path).digest if path.is_dir() else self._files.find(path)[0]
+        except OSError:  # the row is refused when it starts
+            return f"unreadable {path}"
 
 
 def _hash(value: Any) -> str:

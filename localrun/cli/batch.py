@@ -173,7 +173,8 @@ def _report(batch: Batch, choices: Choices, *, stopped: bool) -> int:
     elif choices.quiet:
         print_out(table)
     else:
-        print_out(f"{finished:,} of {format_count(total, 'row')} finished")
+        others = [f"{number:,} {state}" for state, number in batch.counts.items() if state != "FINISHED"]
+        print_out(", ".join([f"{finished:,} of {format_count(total, 'row')} finished", *others]))
         print_out(f"results: {table}")
     if stopped and not batch.is_complete:
         print_err("stopped; continue with --resume")

@@ -64,9 +64,8 @@ class BatchProgress:
         finally:
             self._closed.set()
             ticker.join()
-            self._draw()
-            if self._is_terminal and self._last:
-                write(self._stream, "\n")
+            if self._is_terminal:
+                write(self._stream, "\r\x1b[K")
 
     def _tick(self) -> None:
         while not self._closed.wait(_REFRESH[self._is_terminal]):
@@ -97,7 +96,7 @@ class BatchProgress:
             self._draw()
 
     def _draw(self) -> None:
-        if self._counts is None:
+        if self._counts is None or self._closed.is_set():
             return
         counts = self._counts()
         with self._lock:

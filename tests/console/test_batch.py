@@ -6,7 +6,9 @@ import io
 
 import pytest
 
+from localrun.console import batch as module
 from localrun.console.batch import BatchCounts, BatchProgress, progress_line
+from tests.support.task_folder import until
 
 TERMINAL = {"TERM": "xterm"}
 
@@ -53,17 +55,25 @@ def shown(stream: io.StringIO, environ: dict[str, str], failures: int = 1, *, qu
     return stream.getvalue()
 
 
-def test_without_a_terminal_each_line_is_complete() -> None:
-    lines = shown(io.StringIO(), {}).splitlines()
-    assert lines[:2] == ["resuming", "row 0002: EXIT_NONZERO: the task failed with exit code 1"]
-    assert lines[-1].startswith("2/40 rows, 1 FINISHED, 1 FAILED")
+def test_without_a_terminal_each_line_is_complete(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_REFRESH", {False: 0.01})
+    stream = io.StringIO()
+    progress = BatchProgress(stream, {}, quiet=False)
+    progress.notify("resuming")
+    with progress.of(lambda: BatchCounts(40, {"FAILED": 1}, {"RUNNING": 2})):
+        progress.show(False, "0002", "EXIT_NONZERO", "the task failed\nwith exit code 1")
+        until(lambda: "RUNNING" in stream.getvalue())
+    lines = stream.getvalue().splitlines()
+    assert lines[0] == "resuming"
+    assert "row 0002: EXIT_NONZERO: the task failed with exit code 1" in lines
+    assert lines[-1].startswith("1/40 rows, 1 FAILED, 2 RUNNING")
 
 
-def test_on_a_terminal_the_line_is_rewritten_below_the_failures() -> None:
-    lines = shown(Terminal(), TERMINAL).split("\n")
-    assert "row 0002: EXIT_NONZERO" in lines[1]
-    assert lines[-1] == ""
-    assert lines[-2].rpartition("\r\x1b[K")[2].startswith("2/40 rows, 1 FINISHED, 1 FAILED")
+def test_on_a_terminal_the_line_is_rewritten_below_the_failures_and_erased_at_the_end() -> None:
+    *lines, last = shown(Terminal(), TERMINAL).split("\n")
+    assert lines[1].endswith("row 0002: EXIT_NONZERO: the task failed with exit code 1")
+    assert last.startswith("\r\x1b[K2/40 rows, 1 FINISHED, 1 FAILED")
+    assert last.endswith("\r\x1b[K")
 
 
 def test_many_failures_do_not_flood_the_output() -> None:
