@@ -20,6 +20,7 @@ import edits
 import images
 import install
 import logs
+import outputs
 import page
 import rate
 import routes
@@ -40,6 +41,7 @@ def main() -> int:
         "app-engine": lambda: _in_folder(partial(app_engine.compare, rounds=options.rounds)),
         "page": lambda: _in_folder(partial(page.compare, rounds=options.rounds), options.memory),
         "logs": lambda: _in_folder(partial(logs.compare, rounds=options.log_rounds)),
+        "outputs": lambda: _in_folder(partial(outputs.compare, rounds=options.log_rounds), options.memory),
         "images": lambda: _in_folder(partial(images.compare, rounds=options.image_rounds, mib=options.large)),
         "edits": lambda: _in_folder(partial(edits.compare, rounds=options.image_rounds)),
         "install": lambda: _in_folder(partial(install.compare, rounds=options.rounds)),
@@ -57,14 +59,14 @@ def _arguments() -> argparse.Namespace:
         "only",
         nargs="*",
         metavar="CHAPTER",
-        help="commands, routes, rate, app-engine, page, logs, images, edits, install; default: all",
+        help="commands, routes, rate, app-engine, page, logs, outputs, images, edits, install; default: all",
     )
     parser.add_argument("--rounds", type=int, default=15, help="rounds of commands and imports")
     parser.add_argument("--large", type=int, default=1024, help="size of the large bundle in MiB")
     parser.add_argument("--bursts", type=int, default=200, help="bursts of requests of each kind")
     parser.add_argument("--rate-rounds", type=int, default=3, help="rounds of many tiny containers")
     parser.add_argument("--tasks", type=int, default=200, help="tiny containers per round")
-    parser.add_argument("--log-rounds", type=int, default=5, help="rounds of long logs")
+    parser.add_argument("--log-rounds", type=int, default=5, help="rounds of long logs and of many outputs")
     parser.add_argument("--image-rounds", type=int, default=5, help="rounds of large images")
     # on ext4, creating files is ten times slower for minutes after thousands were deleted
     parser.add_argument(

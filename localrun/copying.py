@@ -12,6 +12,7 @@ from pathlib import Path
 from localrun.units import format_bytes
 
 _CHUNK = 1024**2  # bytes between two checks
+_SMALL = 16 * 1024  # bytes of a file that is copied faster than its blocks could be shared
 _FICLONE = 0x40049409  # ioctl(2): share the blocks of a file until one of the two changes
 _UNSIZED = 64 * 1024**2  # bytes that are read of a file without a size, such as those of /proc
 _ALLOWANCE = 16 * 1024**2  # bytes that may be copied although the disk is fuller than its limit
@@ -31,6 +32,7 @@ class DiskLimit:
     def __init__(self, percent: float = 100.0) -> None:
         self.percent = percent
         self._allowance = _ALLOWANCE
+        self._unchecked = 0  # bytes of small files that were written since the last check
 
     def check(self, descriptor: int, size: int) -> None:
         """Raise `OSError` (ENOSPC) if `size` more bytes are too many for the disk of an open file."""
@@ -52,6 +54,13 @@ class DiskLimit:
         """Check `size` bytes that are written next, and count them."""
         self.check(descriptor, size)
         self._allowance -= size
+
+    def use_few(self, descriptor: int, size: int) -> None:
+        """Count the bytes of a small file. They are checked together with those of other files."""
+        self._unchecked += size
+        if self._unchecked > _CHUNK:
+            self.use(descriptor, self._unchecked)
+            self._unchecked = 0
 
 
 def _no_space(reason: str) -> OSError:
@@ -123,6 +132,18 @@ def _give_name(made: int, target: Path) -> None:
             os.close(named)
 
 
+def copy_into(source: int, target: str, *, limit: DiskLimit | None = None) -> None:
+    """Copy the open file `source` to a new path in a folder that is not shown before it is complete.
+
+    Faster than `copy_file`, but a copy that fails leaves a part of the file. Raises `OSError`.
+    """
+    made = os.open(target, _NEW, 0o666)
+    try:
+        copy_content(source, made, limit=limit)
+    finally:
+        os.close(made)
+
+
 def copy_tree(
     source: Path,
     target: Path,
@@ -168,9 +189,14 @@ def copy_content(
     status = os.fstat(source)
     if not stat.S_ISREG(status.st_mode):
         raise OSError(errno.EINVAL, "not a regular file")
+    limit = limit or DiskLimit()
+    if 0 < status.st_size <= _SMALL and status.st_blocks * 512 >= status.st_size:  # without holes
+        check_cancelled()
+        limit.use_few(target, status.st_size)
+        _write_all(target, os.pread(source, status.st_size, 0))
+        return
     if clone(source, target):
         return
-    limit = limit or DiskLimit()
     limit.check(target, min(status.st_size, status.st_blocks * 512))
     end = status.st_size
     segments = data_segments(source, end) if end else iter([(0, _UNSIZED)])
@@ -218,7 +244,11 @@ def _copy_chunk(source: int, target: int, start: int, count: int) -> int:
         if error.errno not in _NO_SENDFILE:
             raise
     data = os.pread(source, count, start)
+    _write_all(target, data)
+    return len(data)
+
+
+def _write_all(target: int, data: bytes) -> None:
     left = memoryview(data)
     while left:
         left = left[os.write(target, left) :]
-    return len(data)

@@ -10,7 +10,7 @@ import shutil
 import stat
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from io import FileIO
 from itertools import count
 from pathlib import Path
@@ -274,10 +274,21 @@ def create_reserve(path: Path) -> None:
 
 def walk_files(folder: Path) -> Iterator[os.stat_result]:
     """Yield the status of all files below a folder. Links are not followed, unreadable files are skipped."""
-    for path, _, names in os.walk(folder):
-        for name in names:
-            with suppress(OSError):
-                yield os.lstat(os.path.join(path, name))  # noqa: PTH118 - there may be many files
+    pending = [str(folder)]
+    while pending:
+        try:
+            with os.scandir(pending.pop()) as entries:
+                found = list(entries)
+        except OSError:
+            continue
+        for entry in found:
+            try:
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(entry.path)
+                else:
+                    yield entry.stat(follow_symlinks=False)
+            except OSError:
+                continue
 
 
 def folder_size(folder: Path) -> int:

@@ -5,6 +5,8 @@ import fcntl
 import os
 import shutil
 from pathlib import Path
+from unittest.mock import patch
+from uuid import uuid4
 
 import pytest
 
@@ -172,3 +174,29 @@ def test_a_file_system_without_unnamed_files_gets_the_same_copy(
     (tmp_path / "a").write_bytes(b"data")
     copying.copy_file(tmp_path / "a", tmp_path / "b")
     assert (tmp_path / "b").read_bytes() == b"data"
+
+
+def test_small_files_are_checked_against_the_disk_limit_together(tmp_path: Path) -> None:
+    source, limit = tmp_path / "source", copying.DiskLimit(0.0)
+    source.write_bytes(os.urandom(16_000))
+
+    def copy(count: int) -> None:
+        with source.open("rb") as file:
+            for _ in range(count):
+                copying.copy_into(file.fileno(), str(tmp_path / uuid4().hex), limit=limit)
+
+    with patch("os.fstatvfs", wraps=os.fstatvfs) as fstatvfs:
+        copy(50)
+        assert fstatvfs.call_count == 0
+        with pytest.raises(OSError, match="would fill the disk") as caught:
+            copy(1200)  # more than 16 MiB in all
+    assert fstatvfs.call_count < 20
+    assert caught.value.errno == errno.ENOSPC
+
+
+def test_a_copy_into_a_folder_does_not_replace_a_file(tmp_path: Path) -> None:
+    (tmp_path / "source").write_text("new")
+    (tmp_path / "target").write_text("old")
+    with (tmp_path / "source").open("rb") as file, pytest.raises(FileExistsError):
+        copying.copy_into(file.fileno(), str(tmp_path / "target"))
+    assert (tmp_path / "target").read_text() == "old"

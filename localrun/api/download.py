@@ -143,21 +143,23 @@ class OutputCopier:
 
     def _rebase(self, value: object, workspace: Workspace, place: str) -> object:
         """Return a value with the path of its copy, which is that of the output and the item's number."""
-        target = self.folder / (place if self._namer is None else self._namer.names.get(place, place))
+        target = f"{self.folder}/{place if self._namer is None else self._namer.names.get(place, place)}"
         if isinstance(value, list):
-            if target.is_file():  # one file with all items
-                return str(target)
+            if os.path.isfile(target):  # noqa: PTH113 - one file with all items
+                return target
             return [self._rebase(item, workspace, f"{place}/{index}") for index, item in enumerate(value)]
         if not isinstance(value, str):
             return value
         below = f"{workspace.outputs}/"
         if value == str(workspace.packed_result):
-            target = self.folder / workspace.packed_result.name
+            target = f"{self.folder}/{workspace.packed_result.name}"
         elif not value.startswith(below):
             return value
-        elif value.startswith(f"{below}{place.partition('/')[0]}/") and not os.path.lexists(target):
-            target = self.folder / value.removeprefix(below)
-        return str(target) if os.path.lexists(target) else value
+        if os.path.lexists(target):
+            return target
+        target = f"{self.folder}/{value.removeprefix(below)}"
+        is_inside = value.startswith(f"{below}{place.partition('/')[0]}/")
+        return target if is_inside and os.path.lexists(target) else value
 
     def _deliver(self, record: TaskRecord, workspace: Workspace, name: str) -> list[Problem]:
         """Copy one output. Return why it was not copied, or not completely."""

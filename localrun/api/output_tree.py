@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from localrun import copying
@@ -24,12 +25,18 @@ class OutputTree:
 
         Raises `UnsafePath` for any other kind of entry, and `OSError`.
         """
-        self._copy(entry, target, (), ())
+        self._copy(entry, str(target), (), ())
 
-    def _copy(self, entry: TreeEntry, target: Path, path: Parts, outer: tuple[Parts, ...]) -> None:
+    def _copy(self, entry: TreeEntry, target: str, path: Parts, outer: tuple[Parts, ...]) -> None:
         if entry.kind == "file":
-            with self._tree.open(entry) as stream:
-                copying.copy_file(stream.fileno(), target, limit=self._limit)
+            source = self._tree.open_descriptor(entry)
+            try:
+                if path:
+                    copying.copy_into(source, target, limit=self._limit)
+                else:
+                    copying.copy_file(source, Path(target), limit=self._limit)
+            finally:
+                os.close(source)
             return
         if entry.kind != "folder":
             raise UnsafePath(f"not a regular file but a {entry.kind}")
@@ -39,14 +46,17 @@ class OutputTree:
             raise UnsafePath(f"nested deeper than {MAX_DEPTH} folders", "use fewer levels of folders")
         names = sorted(self._tree.list_names(entry, self._left))
         self._left -= len(names)
-        target.mkdir()
+        os.mkdir(target)  # noqa: PTH102 - paths are strings: there may be many files
+        outer = (*outer, entry.parts)
         for name in names:
-            self._copy_inner((*entry.parts, name), target / name, (*path, name), (*outer, entry.parts))
+            self._copy_inner(entry, name, target, (*path, name), outer)
 
-    def _copy_inner(self, parts: Parts, target: Path, path: Parts, outer: tuple[Parts, ...]) -> None:
+    def _copy_inner(
+        self, folder: TreeEntry, name: str, target: str, path: Parts, outer: tuple[Parts, ...]
+    ) -> None:
         try:
-            found = self._tree.find(parts)
+            found = self._tree.find_in(folder, name)
             if found is not None:
-                self._copy(found, target, path, outer)
+                self._copy(found, f"{target}/{name}", path, outer)
         except UnsafePath as error:
             self.skipped.append((path, str(error)))

@@ -108,7 +108,7 @@ def _path_of(value: Any) -> str | None:
     if isinstance(value, str):
         return value
     found = {_path_of(item) for item in value} if isinstance(value, list) else set()
-    parents = {path and os.path.dirname(path) for path in found}  # noqa: PTH120 - may not be paths
+    parents = {path and path.rpartition("/")[0] for path in found}
     return parents.pop() if len(parents) == 1 else None
 
 

@@ -32,6 +32,7 @@ from localrun.values.coordinates import links
 from localrun.values.coordinates.folding import fold_problems, fold_warnings
 from localrun.values.untrusted import ROOT, TreeEntry, UnsafePath, UntrustedDir
 
+_INDEX = re.compile(r"0|[1-9][0-9]{0,8}")
 _MAX_ENTRIES = 100_000
 _MAX_SLIDE_FILES = 10_000  # of one whole-slide image
 _MAX_EXTRAS = 20
@@ -154,8 +155,11 @@ class _Collector:
             self._image(kind, entry, notes)
         elif isinstance(kind, File):
             kind.check_size(entry.size, notes)
-            kind.check_head(self.tree.read(entry, _HEAD), notes)  # also checks that it can be read
-        return str(self.tree.host_path(entry))
+            if kind.formats:
+                kind.check_head(self.tree.read(entry, _HEAD), notes)
+            else:
+                self.tree.check_readable(entry)
+        return self.tree.host_text(entry)
 
     def _image(self, kind: Image, entry: TreeEntry, notes: Notes) -> None:
         from localrun.values.image_headers.checks import check_image
@@ -201,16 +205,17 @@ class _Collector:
         if entry.kind != "folder":
             raise UnsafePath(f"expected a folder with the items, got a {entry.kind}", "write a folder")
         names = self.tree.list_names(entry, _MAX_ENTRIES)
-        indexes = sorted(int(name) for name in names if is_index(name))
+        items = set(filter(is_index, names))
+        indexes = sorted(map(int, items))
         self._check_metadata(entry, "array.yml" in names, len(indexes), notes)
-        _check_names(names, notes)
+        _check_names(set(names) - items, notes)
         check_gaps(indexes, notes)
         kind.check_size(len(indexes), notes)
-        return [self._item(kind.subtype, entry, index, notes.child(index)) for index in indexes]
+        return [self._item(kind.subtype, entry, str(index), notes.child(index)) for index in indexes]
 
-    def _item(self, kind: DataType, folder: TreeEntry, index: int, notes: Notes) -> Any:
+    def _item(self, kind: DataType, folder: TreeEntry, name: str, notes: Notes) -> Any:
         try:
-            entry = self.tree.find((*folder.parts, str(index)))
+            entry = self.tree.find_in(folder, name)
         except UnsafePath as error:
             notes.error(str(error), error.remedy)
             return None
@@ -257,13 +262,12 @@ def _report_missing(parameter: Parameter, extras: list[str], notes: Notes) -> No
 
 def is_index(name: str) -> bool:
     """Return whether a file name is that of an item: `0`, `1`, ..., without leading zeros."""
-    return bool(re.fullmatch(r"0|[1-9][0-9]{0,8}", name))
+    return _INDEX.fullmatch(name) is not None
 
 
-def _check_names(names: list[str], notes: Notes) -> None:
-    for name in sorted(names)[:_MAX_ENTRIES]:
-        if name == "array.yml" or is_index(name):
-            continue
+def _check_names(names: set[str], notes: Notes) -> None:
+    """Report the names that are not those of items."""
+    for name in sorted(names - {"array.yml"}):
         if re.fullmatch(r"[0-9]+", name):
             notes.error(
                 f"invalid item name {quote(name[:40])}", "name the items 0, 1, 2, ... (no leading zeros)"

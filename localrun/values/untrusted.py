@@ -73,6 +73,7 @@ class UntrustedDir:
 
     def __init__(self, root: Path, inside: str) -> None:
         self.root = root
+        self._text = str(root)
         self._inside = PurePosixPath(inside)
         self._root = open_folder(root)
         # the last folder is kept open, since the items of an array share one
@@ -88,12 +89,24 @@ class UntrustedDir:
     def host_path(self, entry: TreeEntry) -> Path:
         return self.root.joinpath(*entry.parts)
 
+    def host_text(self, entry: TreeEntry) -> str:
+        """Return `host_path` as a string; making a path takes longer than reading a small file."""
+        return "/".join((self._text, *entry.parts))
+
     def find(self, parts: Parts) -> TreeEntry | None:
         """Resolve a path; None if it does not exist. Raises `UnsafePath` for links that lead outside."""
         try:
             return self._find(parts)
         except OSError as error:
             raise _unreadable(error) from error
+
+    def find_in(self, folder: TreeEntry, name: str) -> TreeEntry | None:
+        """Resolve a name in a folder that `find` has returned. Returns and raises as `find`."""
+        parts = (*folder.parts, name)
+        status = self._status(parts)
+        if status is None or stat.S_ISLNK(status.st_mode):
+            return self.find(parts)
+        return TreeEntry(parts, kind_of(status.st_mode), status.st_size)
 
     def _find(self, parts: Parts) -> TreeEntry | None:
         inside = self._inside.parts[1:]
@@ -179,6 +192,10 @@ class UntrustedDir:
 
     def open(self, entry: TreeEntry) -> BufferedReader:
         """Open a regular file for reading."""
+        return os.fdopen(self.open_descriptor(entry), "rb")
+
+    def open_descriptor(self, entry: TreeEntry) -> int:
+        """Open a regular file for reading, and return its descriptor."""
         try:
             descriptor = os.open(entry.parts[-1], _FILE, dir_fd=self._directory(entry.parts[:-1]))
         except OSError as error:
@@ -186,12 +203,16 @@ class UntrustedDir:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
             raise UnsafePath("changed while it was read")
-        return os.fdopen(descriptor, "rb")
+        return descriptor
 
     def read(self, entry: TreeEntry, limit: int) -> bytes:
         """Return the first `limit` bytes of a regular file."""
         with self.open(entry) as stream:
             return stream.read(limit)
+
+    def check_readable(self, entry: TreeEntry) -> None:
+        """Raise `UnsafePath` if a regular file cannot be read."""
+        os.close(self.open_descriptor(entry))
 
     def list_names(self, entry: TreeEntry, limit: int | None = None) -> list[str]:
         """Return the names in a folder, unordered. Raises `UnsafePath` if there are more than `limit`."""

@@ -7,6 +7,7 @@ import os
 import socket
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -88,6 +89,15 @@ def test_nested_arrays_and_arrays_of_files_are_read(out: Path) -> None:
 
     assert found.outputs == {"m": [[True], []], "fs": [str(out / "fs/0")]}
     assert found.problems == ()
+
+
+def test_a_file_of_an_array_is_looked_up_and_opened_once(out: Path) -> None:
+    write_array(out / "a", *"x" * 100)
+    kind = {"id": "array", "subtype": {"id": "file"}}
+    with patch("os.stat", wraps=os.stat) as stat, patch("os.open", wraps=os.open) as opened:
+        found = collect(out, a=kind)
+    assert len(found.outputs["a"]) == 100
+    assert (stat.call_count, opened.call_count) < (110, 110)
 
 
 def test_everything_that_is_wrong_is_told_with_what_was_found(out: Path) -> None:

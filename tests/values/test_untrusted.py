@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from localrun.values.untrusted import UnsafePath, UntrustedDir
+from localrun.values.untrusted import ROOT, UnsafePath, UntrustedDir
 
 
 def resolved(folder: Path, inside: str = "/outputs") -> str | None:
@@ -79,3 +80,24 @@ def test_the_parents_of_a_nested_output_folder_are_passed(folder: Path) -> None:
     assert resolved(folder, "/data/out") == "real"
     with pytest.raises(UnsafePath, match="leaves the output folder"):
         resolved(folder, "/data/other")
+
+
+@pytest.mark.parametrize("name", ["real", "run1", "dir", "chain", "missing"])
+def test_a_name_in_a_found_folder_is_what_its_path_is(folder: Path, name: str) -> None:
+    with UntrustedDir(folder, "/outputs") as tree:
+        assert tree.find_in(ROOT, name) == tree.find((name,))
+        run = tree.find(("dir",))
+        assert run is not None
+        assert tree.find_in(run, "best") == tree.find(("dir", "best"))
+        assert tree.host_text(run) == str(tree.host_path(run)) == str(folder / "run1")
+
+
+def test_a_file_that_was_replaced_by_a_pipe_is_not_readable(folder: Path) -> None:
+    with UntrustedDir(folder, "/outputs") as tree:
+        entry = tree.find(("real",))
+        assert entry is not None
+        tree.check_readable(entry)
+        (folder / "real").unlink()
+        os.mkfifo(folder / "real")
+        with pytest.raises(UnsafePath, match="changed while it was read"):
+            tree.check_readable(entry)
