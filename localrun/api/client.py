@@ -22,6 +22,7 @@ from localrun.errors import Cause, Problem, RequestRefused, TaskNotFound, UsageE
 from localrun.task.events import Event
 from localrun.task.metadata import has_values
 from localrun.task.states import TaskState
+from localrun.units import format_count
 
 _MAX_WAIT = 30.0  # seconds of one request that waits
 _CHUNK = 256 * 1024
@@ -363,7 +364,7 @@ def _check(answer: Answer, path: str) -> None:
     if answer.status == 404 and str(detail).startswith("Task "):
         raise TaskNotFound(str(detail), remedy="`GET /task/list?state=all` lists the tasks")
     problems = list(_problems(detail)) if isinstance(detail, list) else []
-    reason = f"{len(problems)} problems" if problems else str(detail)
+    reason = format_count(len(problems), "problem") if problems else str(detail)
     message = f"the server refused {path.partition('?')[0]}: {answer.status} {reason}"
     raise RequestRefused(message, status=answer.status, remedy=remedy, problems=problems)
 

@@ -16,7 +16,7 @@ from localrun.console.streams import is_terminal, print_out, shows_unicode
 from localrun.console.usage import format_usage
 from localrun.errors import Cause, LocalrunError
 from localrun.task import metadata
-from localrun.units import format_bytes, format_duration
+from localrun.units import format_bytes, format_count, format_duration
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -98,9 +98,8 @@ def _locate(value: Any, folders: Iterable[Path]) -> tuple[str, str] | None:
     size = next((size for size in sizes if size is not None), None)
     if path is None or size is None:
         return None
-    return path, f"{len(value)} items, {format_bytes(size)}" if isinstance(value, list) else format_bytes(
-        size
-    )
+    count = f"{format_count(len(value), 'item')}, " if isinstance(value, list) else ""
+    return path, f"{count}{format_bytes(size)}"
 
 
 def _path_of(value: Any) -> str | None:

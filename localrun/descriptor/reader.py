@@ -145,7 +145,8 @@ def _uri(node: DescriptorNode) -> str | None:
 def _name(node: DescriptorNode) -> str | None:
     found = node.match_string(r"[a-zA-Z0-9_\s\-]*", "name", "use only letters, digits, spaces, _ and -")
     if found is not None and not 3 <= len(found) <= 30:
-        node.error(f"{format_value(found)} has {len(found)} characters", "use 3 to 30 characters")
+        count = format_count(len(found), "character")
+        node.error(f"{format_value(found)} has {count}", "use 3 to 30 characters")
     return found
 
 

@@ -166,6 +166,8 @@ def test_a_refused_request_lists_every_problem(client: localrun.Client, env: Env
         ["task.retries", "task.hardned"],
     )
     assert "did you mean 'hardened'?" in str(error)
+    with pytest.raises(RequestRefused, match="422 1 problem\n"):
+        submit(client, env, retries=-1)
     with pytest.raises(RequestRefused, match="409"):
         client.kill(client.wait(submit(client, env).id).id)
 

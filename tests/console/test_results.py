@@ -72,12 +72,13 @@ def test_files_have_their_size_and_values_are_unchanged(tmp_path: Path) -> None:
 
 def test_an_array_of_files_is_shown_as_its_folder(tmp_path: Path) -> None:
     # Given an array of files, and one of arrays
-    for name in ("frames/0", "frames/1", "tiles/0/0", "tiles/1/0"):
+    for name in ("frames/0", "frames/1", "tiles/0/0", "tiles/1/0", "one/0"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(bytes(512))
     outputs = {
         "frames": [f"{tmp_path}/frames/{number}" for number in range(2)],
         "tiles": [[f"{tmp_path}/tiles/{number}/0"] for number in range(2)],
+        "one": [f"{tmp_path}/one/0"],
         "words": ["/etc/one", "/etc/two"],
         "none": [],
     }
@@ -86,6 +87,7 @@ def test_an_array_of_files_is_shown_as_its_folder(tmp_path: Path) -> None:
     assert list(output_lines(outputs, [tmp_path])) == [
         f"frames: {tmp_path}/frames (2 items, 1 KiB)",
         f"tiles: {tmp_path}/tiles (2 items, 1 KiB)",
+        f"one: {tmp_path}/one (1 item, 512 B)",
         'words: ["/etc/one", "/etc/two"]',
         "none: []",
     ]

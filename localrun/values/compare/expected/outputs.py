@@ -12,6 +12,7 @@ from typing import Any
 from localrun.descriptor.types import Array, DataType, File, Geometry, Image, format_value
 from localrun.errors import Problem, UsageError
 from localrun.suggestions import did_you_mean
+from localrun.units import format_count
 from localrun.values.compare.expected import files, scalars
 from localrun.values.compare.expected.difference import Difference, DiffImage, Findings
 from localrun.values.compare.expected.tolerance import EXACT, Tolerance, parse_tolerances
@@ -88,6 +89,6 @@ def _array(kind: Array, want: Any, got: Any, tolerance: Tolerance, findings: Fin
         findings.add(f"expected {format_value(want)}, got a list")
         return
     if len(want) != len(got):
-        findings.add(f"expected {len(want)} items, got {len(got)}")
+        findings.add(f"expected {format_count(len(want), 'item')}, got {len(got)}")
     for index, (one, other) in enumerate(zip(want, got, strict=False)):
         _value(kind.subtype, one, other, tolerance, findings.child(index))

@@ -119,6 +119,7 @@ def test_every_item_of_an_array_is_told() -> None:
         "x.1: expected 2, got 5 (3 apart)",
         "x.2: expected 3, got 6 (3 apart)",
     ]
+    assert differences(Array(subtype=Integer()), [1], []) == ["expected 1 item, got 0"]
 
 
 @given(st.floats(), st.floats(), st.floats(0, 10))
