@@ -14,6 +14,7 @@ from localrun.cli import options
 from localrun.cli.context import CliContext, pass_context
 from localrun.console.display.sanitize import escape_control_chars, format_columns
 from localrun.console.streams import print_json, print_out
+from localrun.console.usage import format_resources
 from localrun.descriptor.fields import constraints, parameter_fields, type_fields, type_text
 from localrun.errors import EngineError
 from localrun.units import format_bytes
@@ -79,9 +80,8 @@ def _head(descriptor: Descriptor) -> Iterator[tuple[str, str]]:
         name = " ".join(filter(None, (author.first_name, author.last_name)))
         yield "author", ", ".join(filter(None, (name, author.organization, author.email)))
     asked = descriptor.resources
-    gpus = f", {asked.gpus} gpus" if asked.gpus else ""
     network = "network" if asked.internet else "no network"
-    yield "resources", f"{asked.cpus} cpus, {format_bytes(asked.memory)}{gpus}, {network}"
+    yield "resources", f"{format_resources(asked)}, {network}"
 
 
 def _image(image: ImageConfig | None, unknown: str) -> Iterator[tuple[str, str]]:

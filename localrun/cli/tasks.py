@@ -16,9 +16,10 @@ from localrun.cli.group import LazyGroup
 from localrun.cli.signals import Interrupted, SignalHandler
 from localrun.console.display.sanitize import escape_control_chars
 from localrun.console.streams import print_err, print_json, print_out
+from localrun.console.usage import format_resources
 from localrun.errors import LocalrunError, UsageError
 from localrun.task.record import short_id
-from localrun.units import format_bytes, format_duration
+from localrun.units import format_duration
 
 if TYPE_CHECKING:
     from localrun.app import App
@@ -134,7 +135,7 @@ def _row(record: TaskRecord) -> tuple[str, ...]:
         _date(record.created),
         "-" if started is None else _date(started),
         computed,
-        f"{record.resources.cpus:g} cpus, {format_bytes(record.resources.memory)}",
+        format_resources(record.resources),
     )
 
 

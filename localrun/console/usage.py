@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from localrun.descriptor.model import ResourceRequest
 from localrun.task.record import Resources, TaskRecord
 from localrun.task.states import TaskState
-from localrun.units import format_bytes, format_duration
+from localrun.units import format_bytes, format_count, format_duration
 
 
-def format_resources(resources: Resources) -> str:
-    """Return e.g. `2 cpus, 4 GiB, 1 gpus`, without GPUs if there are none."""
-    gpus = f", {resources.gpus} gpus" if resources.gpus else ""
-    return f"{resources.cpus:g} cpus, {format_bytes(resources.memory)}{gpus}"
+def format_resources(resources: Resources | ResourceRequest) -> str:
+    """Return e.g. `2 CPUs, 4 GiB, 1 GPU`, without GPUs if there are none."""
+    cpus = f"{resources.cpus:g} CPU" + ("s" if resources.cpus != 1 else "")
+    gpus = f", {format_count(resources.gpus, 'GPU')}" if resources.gpus else ""
+    return f"{cpus}, {format_bytes(resources.memory)}{gpus}"
 
 
 def format_usage(record: TaskRecord) -> str:

@@ -134,7 +134,7 @@ def test_a_bundle_is_shown_as_a_table(localrun: Command) -> None:
     assert done.code == 0
     lines = [line.split() for line in done.out.splitlines()]
     assert ["name", "Add", "integers"] in lines
-    assert ["resources", "1", "cpus,", "64", "MiB,", "no", "network"] in lines
+    assert ["resources", "1", "CPU,", "64", "MiB,", "no", "network"] in lines
     assert ["entrypoint", '["/bin/run"]'] in lines
     assert ["command", '["-v"]'] in lines
     assert ["user", "bob"] in lines

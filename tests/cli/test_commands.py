@@ -98,7 +98,7 @@ def test_status_tells_where_why_and_how_long(localrun: Command) -> None:
     localrun.program = lambda _: 9
     localrun.run("--network")
     text = localrun("status", "last").out
-    for words in ("FAILED", "EXIT_NONZERO", "exit code 9", "1 cpus, 64 MiB, network", "took ", "RUNNING"):
+    for words in ("FAILED", "EXIT_NONZERO", "exit code 9", "1 CPU, 64 MiB, network", "took ", "RUNNING"):
         assert words in text
     fields = localrun("status", "last", "--json").json
     assert (fields["resources"]["cpus"], fields["network"], fields["owner_gone"]) == (1.0, True, False)

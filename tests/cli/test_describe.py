@@ -103,7 +103,7 @@ def test_the_events_tell_the_way_of_a_task_as_kubernetes_does(localrun: Command)
         ["Normal", "Completed"],
     ]
     assert "already present on machine" in table[5]
-    assert "1 cpus, 64 MiB reserved" in table[3]
+    assert "1 CPU, 64 MiB reserved" in table[3]
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def test_every_command_keeps_its_columns_and_lines(localrun: Command, here: Path
     head, row = localrun("tasks", "list").out.splitlines()
     columns = ["ID", "NAME", "STATUS", "SUBMITTED", "STARTED", "COMPUTATION TIME", "RESOURCES"]
     assert re.split("  +", head) == columns
-    cells = rf"{short}  Add integers  Success  {DATE}  {DATE}  [\d.]+ ms +1 cpus, 64 MiB"
+    cells = rf"{short}  Add integers  Success  {DATE}  {DATE}  [\d.]+ ms +1 CPU, 64 MiB"
     assert re.fullmatch(cells, row)
 
     head, row = localrun("tasks", "top", short, "--no-stream").out.splitlines()
