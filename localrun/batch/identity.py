@@ -22,7 +22,6 @@ from localrun.descriptor import Descriptor
 from localrun.manager.inputs import gather
 from localrun.manager.request import Request
 from localrun.values import FileValue
-from localrun.values.digest import digest_folder
 from localrun.values.reuse.digests import ContentDigests
 
 _OPTIONS = (
@@ -83,7 +82,7 @@ class Identifier:
 
     def _digest(self, path: Path) -> str:
         try:
-            return digest_folder(path).digest if path.is_dir() else self._files.find(path)[0]
+            return self._files.find_content(path)
         except OSError:  # the row is refused when it starts
             return f"unreadable {path}"
 

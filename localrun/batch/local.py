@@ -15,8 +15,9 @@ from localrun.batch.rows import Row
 from localrun.bundle.images.ensure import ensure_image
 from localrun.bundle.reader import Bundle
 from localrun.errors import BundleError, DescriptorError, ImageError, InputsError, LocalrunError, TaskKilled
-from localrun.manager.request import Request
+from localrun.manager.request import ReadBundle, Request
 from localrun.manager.workers import in_parallel
+from localrun.settings.options import PullPolicy
 from localrun.task.record import TaskRecord
 from localrun.task.states import TaskState
 from localrun.task.workspace import Workspace
@@ -51,8 +52,8 @@ class LocalBackend:
             platform=request.platform,
             check_cancelled=self._check_cancelled,
         )
-        if request.pull == "always":  # once for all rows
-            self._request = request.replace(pull="missing")
+        pull: PullPolicy = "missing" if request.pull == "always" else request.pull  # once for all rows
+        self._request = request.replace(pull=pull, read=ReadBundle(bundle, found))
         return image_identity(bundle.image, settings.cache) or found.id
 
     def _check_cancelled(self) -> None:
@@ -66,11 +67,14 @@ class LocalBackend:
             return
         task_id = row.task_id(attempt)
         try:
-            self._app.manager.submit(row.request(self._request), task_id=task_id)
+            task = self._app.manager.submit(row.request(self._request), task_id=task_id)
         except (BundleError, DescriptorError, ImageError, InputsError) as error:
             self._ended.put(refused(row, error))
             return
-        self._watch(row, task_id)
+        if task.reused:
+            self._ended.put(result_of(row, task.record, reused=True))
+        else:
+            self._watch(row, task_id)
 
     def _adopt(self, row: Row, attempt: int) -> str | None:
         """Return the task of this attempt, or of an earlier one which finished or runs; None if none does."""

@@ -9,14 +9,22 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from localrun.bundle.images.build_options import FolderBuild
-from localrun.engines.base import BuildSecret
+from localrun.engines.base import BuildSecret, EngineImage
 from localrun.errors import UsageError
 from localrun.settings.model import NO_DEFAULTS, Defaults
 from localrun.task.options import RunOptions
 from localrun.task.record import BatchRow
 
 if TYPE_CHECKING:
+    from localrun.bundle.reader import Bundle
     from localrun.platforms.iexec import IexecInputs
+
+
+class ReadBundle(msgspec.Struct, frozen=True):
+    """A bundle that was read, and its image, which the engine has."""
+
+    bundle: Bundle
+    image: EngineImage
 
 
 class Request(RunOptions, frozen=True):
@@ -31,7 +39,7 @@ class Request(RunOptions, frozen=True):
     `held` task gets its inputs later, and starts on request. `secrets` are environment variables whose values
     are masked everywhere. `build_secrets` are for the build of the image. `metadata` are JSON values by key
     for the user's own use. `submitted` is the JSON object that the request was read from. `batch` is the row
-    that the task runs.
+    that the task runs. `read` is the bundle if it was read before, for many tasks of one bundle.
     """
 
     bundle: Path
@@ -52,6 +60,7 @@ class Request(RunOptions, frozen=True):
     metadata: Mapping[str, Any] = msgspec.field(default_factory=dict)
     submitted: Mapping[str, Any] | None = None
     batch: BatchRow | None = None
+    read: ReadBundle | None = None
 
     @property
     def build(self) -> FolderBuild:

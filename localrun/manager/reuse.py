@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -89,6 +90,8 @@ class Reuse:
         return self._explain(search) if entry is None else self._check(entry, draft.batch)
 
     def _find_image(self, draft: Draft) -> EngineImage | None:
+        if draft.image is not None:
+            return draft.image
         plan = draft.record.run_plan
         return find_present(
             draft.source,
@@ -161,14 +164,15 @@ class Reuse:
 class Draft(msgspec.Struct, frozen=True):
     """A task that may not have to be created: its record without an image, and what that is made from.
 
-    The contents of `record` were read, those in `unread` are what the task would have if they were not.
-    `batch` is the id of its batch, if it is part of one.
+    The contents of `record` were read; `unread` returns those that the task would have if they were not.
+    `image` is the one of the source if it is known, and `batch` the id of its batch if it is part of one.
     """
 
     record: TaskRecord
-    unread: dict[str, str]
+    unread: Callable[[], dict[str, str]]
     descriptor: Descriptor
     source: ImageSource
+    image: EngineImage | None = None
     batch: str = ""
 
 
@@ -181,10 +185,13 @@ class _Search:
         facts: dict[str, Any] = {}
         if image is not None:
             facts = {"image": image.id, "platform": str(image.platform)}
-        record = draft.record.replace(**facts)
-        self.parts = fingerprint.parts_of(record, draft.descriptor.source)
-        plan = record.run_plan.replace(contents=draft.unread)
-        self.unread = fingerprint.parts_of(record.replace(plan=plan), draft.descriptor.source)
+        self._record = draft.record.replace(**facts)
+        self.parts = fingerprint.parts_of(self._record, draft.descriptor.source)
+
+    @cached_property
+    def unread(self) -> Parts:
+        plan = self._record.run_plan.replace(contents=self.draft.unread())
+        return fingerprint.parts_of(self._record.replace(plan=plan), self.draft.descriptor.source)
 
     def compared_to(self, before: Parts) -> Parts:
         return fingerprint.comparable(self.parts, self.unread, before)

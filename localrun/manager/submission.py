@@ -75,6 +75,8 @@ def read_requested(request: Request, cache: Path) -> Bundle:
 
     Raises `BundleError`, `DescriptorError` or `ImageError`.
     """
+    if request.read is not None:
+        return request.read.bundle
     path, image = request.bundle, request.image
     if request.descriptor is None:
         return reader.read_bundle(path, image=image, cache=cache, build=request.build)
@@ -144,11 +146,16 @@ class Submitter:
         if planned is None or contents is None or planned.waiting:
             why = "its inputs are downloaded" if request.downloads else "not all of its inputs are known yet"
             return NotReused((why,))
-        unread = self._inputs.contents.read(planned.planned.layout, found.plan.bind_mounts, request.secrets)
         layout, plan = planned.planned.layout, found.plan.replace(contents=contents.digests)
         record = _record(request, found.bundle, plan).replace(inputs=layout.values)
-        batch = "" if request.batch is None else request.batch.id
-        draft = Draft(record, unread.digests, found.bundle.descriptor, found.bundle.image, batch)
+        draft = Draft(
+            record,
+            unread=lambda: self._inputs.contents.read(layout, plan.bind_mounts, request.secrets).digests,
+            descriptor=found.bundle.descriptor,
+            source=found.bundle.image,
+            image=None if request.read is None else request.read.image,
+            batch="" if request.batch is None else request.batch.id,
+        )
         return Reuse(self._store, self._settings, self._engine).find(draft, request.reuse)
 
     def prepare(

@@ -7,7 +7,7 @@ import hashlib
 import os
 from io import BufferedReader
 from pathlib import Path
-from typing import cast
+from typing import NoReturn, cast
 
 from localrun import fs
 from localrun.bundle.images import file_cache
@@ -15,7 +15,7 @@ from localrun.task.file_state import FileState
 
 _SMALL = 64 * 1024  # bytes; reading a smaller file is as fast as reading its digest
 _ATTEMPTS = 3  # to read a file that does not change in between
-_MOST = 50_000  # digests in memory
+_MOST = 10_000  # digests in memory
 
 
 class ContentDigests:
@@ -47,6 +47,19 @@ class ContentDigests:
                 return digest, state
         raise OSError(errno.EBUSY, "the file has changed", str(path))
 
+    def find_content(self, path: Path) -> str:
+        """Return the digest of a file, or of a folder with all names and files in it. Raises `OSError`."""
+        if not path.is_dir():
+            return self.find(path)[0]
+        hashed = hashlib.sha256()
+        for folder, inner, names in os.walk(path, onerror=_raise):
+            inner.sort()
+            for name in sorted(names):
+                file = Path(folder, name)
+                line = f"{file.relative_to(path)}\0{self.find(file)[0]}\0"
+                hashed.update(line.encode("utf-8", "surrogateescape"))
+        return f"0x{hashed.hexdigest()}"
+
     def _keep(self, state: FileState, digest: str) -> None:
         if len(self._known) >= _MOST:
             self._known.clear()
@@ -62,6 +75,10 @@ class ContentDigests:
     def _save(self, status: os.stat_result, digest: str) -> None:
         if status.st_size >= _SMALL:
             file_cache.save_facts(self._cache, _kind(status), status, {"sha256": digest})
+
+
+def _raise(error: OSError) -> NoReturn:
+    raise error
 
 
 def _kind(status: os.stat_result) -> str:
