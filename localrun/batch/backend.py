@@ -21,7 +21,8 @@ class RowResult(msgspec.Struct, frozen=True):
 
     `task` is the id of its task in the folder of tasks, or of the earlier one whose result is `reused`; empty
     if it was refused. `node` is the machine that ran it; empty: this one. `duration` is in seconds,
-    `peak_memory` in bytes. `outputs` are values as in a record; files are paths.
+    `peak_memory` in bytes. `outputs` are values as in a record; files are paths. `not_reused` is why no
+    result was reused, if that was asked for.
     """
 
     row: Row
@@ -34,6 +35,7 @@ class RowResult(msgspec.Struct, frozen=True):
     peak_memory: int | None = None
     outputs: Mapping[str, Any] = msgspec.field(default_factory=dict)
     reused: bool = False
+    not_reused: tuple[str, ...] = ()
 
     @property
     def is_finished(self) -> bool:

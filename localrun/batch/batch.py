@@ -21,6 +21,7 @@ from localrun.batch.local import LocalBackend, refused
 from localrun.batch.names import row_name
 from localrun.batch.results import ResultTable, line_of
 from localrun.batch.resumption import Resumption, changes, resumed
+from localrun.batch.reuse import ReuseCounts
 from localrun.batch.rows import Row, RowSource
 from localrun.batch.store import BatchRecord, BatchStore, owned
 from localrun.console.batch import BatchCounts
@@ -97,6 +98,7 @@ class Batch:
         self._in_flight = 0
         self._done: set[int] = set()
         self._counts: Counter[str] = Counter()
+        self.reuse = ReuseCounts()
         self._saved = 0.0
         self._failures: deque[dict[str, Any]] = deque(maxlen=_MOST_FAILURES)
         self._output: OutputFolder | None = None
@@ -224,6 +226,7 @@ class Batch:
             "csv": str(self.table.csv),
             "output": self.record.output,
             "failures": list(self._failures),
+            **self.reuse.fields(),
         }
 
     def name_of(self, row: Row) -> str:
@@ -299,6 +302,7 @@ class Batch:
             result = self._output.deliver(result, name, self._notify)
         self.table.add(line_of(result, name))
         self._counts[result.state] += 1
+        self.reuse.add(result)
         if not result.is_finished:
             failure = {"row": result.row.number, "id": name, "state": str(result.state)}
             self._failures.append({**failure, "cause": result.cause, "message": result.message})

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Mapping
 from queue import Empty, SimpleQueue
 
+from msgspec.structs import replace
+
 from localrun import fs
 from localrun.app import App
 from localrun.batch.backend import RowResult, result_of
@@ -74,7 +76,7 @@ class LocalBackend:
         if task.reused:
             self._ended.put(result_of(row, task.record, reused=True))
         else:
-            self._watch(row, task_id)
+            self._watch(row, task_id, task.not_reused)
 
     def _adopt(self, row: Row, attempt: int) -> str | None:
         """Return the task of this attempt, or of an earlier one which finished or runs; None if none does."""
@@ -99,21 +101,21 @@ class LocalBackend:
             store.wait_released(workspace.id)
         store.remove(workspace, lock)
 
-    def _watch(self, row: Row, task_id: str) -> None:
+    def _watch(self, row: Row, task_id: str, not_reused: tuple[str, ...] = ()) -> None:
         with self._lock:
             self._in_flight.add(task_id)
         name = f"row-{row.number}"
-        threading.Thread(target=self._await, args=(row, task_id), name=name, daemon=True).start()
+        threading.Thread(target=self._await, args=(row, task_id, not_reused), name=name, daemon=True).start()
         if self._cancelled:
             self._kill(task_id)
 
-    def _await(self, row: Row, task_id: str) -> None:
+    def _await(self, row: Row, task_id: str, not_reused: tuple[str, ...]) -> None:
         message = f"internal error: the end of row {row.number} (task {task_id}) is unknown"
         found: RowResult | LocalrunError = LocalrunError(
             message, remedy="this is a bug in localrun; report it"
         )
         try:
-            found = result_of(row, self._end_of(task_id))
+            found = replace(result_of(row, self._end_of(task_id)), not_reused=not_reused)
         except LocalrunError as error:
             found = error
         except OSError as error:

@@ -17,6 +17,7 @@ from localrun.cli.run_options import Choices, timeout, with_repetition, with_set
 from localrun.cli.signals import Interrupted, SignalHandler
 from localrun.cli.sources import BundleSource
 from localrun.console.batch import BatchProgress
+from localrun.console.display.sanitize import escape_lines
 from localrun.console.streams import print_err, print_json, print_out
 from localrun.errors import TaskKilled, UsageError
 from localrun.units import format_count
@@ -173,6 +174,8 @@ def _report(batch: Batch, choices: Choices, *, stopped: bool) -> int:
     elif choices.quiet:
         print_out(table)
     else:
+        for line in batch.reuse.lines():
+            print_err(escape_lines(line))
         others = [f"{number:,} {state}" for state, number in batch.counts.items() if state != "FINISHED"]
         print_out(", ".join([f"{finished:,} of {format_count(total, 'row')} finished", *others]))
         print_out(f"results: {table}")

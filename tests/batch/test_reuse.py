@@ -54,3 +54,18 @@ def test_a_batch_that_is_resumed_keeps_the_results_of_reused_rows(tmp_path: Path
     list(project.batch(pairs(1, 1)))
     assert list(project.batch(pairs(1, 1), resume=True)) == []
     assert len(lines(project)) == 2
+
+
+def test_a_batch_counts_why_rows_were_not_reused(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    list(project.batch(pairs(1, 2)))
+    project.request = project.request.replace(reuse="yes")
+    project.results = tmp_path / "again.csv"
+    batch = project.batch(pairs(1, 2, 3, 4))
+    list(batch)
+    assert list(batch.reuse.lines()) == [
+        "reused the results of 2 rows",
+        "not reused: 2 rows: inputs.a changed",
+    ]
+    assert batch.summary()["reused"] == 2
+    assert batch.summary()["not_reused"] == {"inputs.a changed": 2}
