@@ -21,14 +21,16 @@ if TYPE_CHECKING:
     from localrun.app import App
     from localrun.maintenance.prune import PruneItem, PruneKind, PrunePlan, Pruner
 
-_KINDS = ("task", "dead", "container", "image", "file", "cache")
+_KINDS = ("task", "batch", "dead", "container", "image", "file", "cache")
 _DIGITS = 12  # of a container ID or a digest
 _MAX_SKIPPED = 10
 
 
 @click.command()
-@click.option("--older-than", type=options.DURATION, help="Remove tasks that ended longer ago, e.g. 7d.")
-@click.option("--keep", type=options.COUNT_OR_ZERO, help="Remove all but the COUNT newest ended tasks.")
+@click.option(
+    "--older-than", type=options.DURATION, help="Remove tasks and batches that ended before, e.g. 7d."
+)
+@click.option("--keep", type=options.COUNT_OR_ZERO, help="Remove all but the COUNT newest tasks and batches.")
 @options.flag("--cache", help="Remove the cache of bundles, too.")
 @click.option(
     "--only",
@@ -45,9 +47,11 @@ def command(
 ) -> int:
     """List unused objects and delete them with --yes or after a prompt.
 
-    Unused are: ended tasks that --older-than and --keep select (with both, those that both select);
-    containers and tasks of dead processes; images that localrun loaded or built for tasks of this folder and
-    none needs any more; and temporary files. Running tasks and all other images are never touched.
+    Unused are: ended tasks and batches that --older-than and --keep select (with both, those that both
+    select); containers and tasks of dead processes; images that localrun loaded or built for tasks of this
+    folder and none needs any more; and temporary files. Running tasks and all other images are never touched.
+
+    A task that the results of a kept batch name is kept, and one whose result was reused counts from then.
 
     Images that localrun made for other folders, and containers whose task has no record, are only listed
     unless --all-folders is given.

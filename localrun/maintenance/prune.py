@@ -4,35 +4,41 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from localrun import fs
 from localrun.admission.ledger import Ledger
 from localrun.engines.base import Engine
 from localrun.errors import EngineUnreachable
 from localrun.maintenance import leftovers
 from localrun.task.dependents import dependents, named
 from localrun.task.fate import Fate, current_fate
-from localrun.task.record import TaskRecord
+from localrun.task.record import TaskRecord, short_id
 from localrun.task.store import TaskStore
 from localrun.units import format_bytes, format_count, format_duration
+from localrun.values.reuse.index import ReuseIndex
+from localrun.values.reuse.references import KnownBatch, References
 
-PruneKind = Literal["task", "dead", "container", "image", "file", "cache"]
+PruneKind = Literal["task", "batch", "dead", "container", "image", "file", "cache"]
 
-KINDS: tuple[PruneKind, ...] = ("task", "dead", "container", "image", "file", "cache")
+KINDS: tuple[PruneKind, ...] = ("task", "batch", "dead", "container", "image", "file", "cache")
 DEFAULT_KINDS: frozenset[PruneKind] = frozenset(KINDS) - {"cache"}
-_CACHES = ("bundles", "documents", "archives", "folders", "images")  # nothing else is deleted there
+_CACHES = ("bundles", "documents", "archives", "digests", "folders", "images")  # only these are deleted
 
 
 @dataclass(frozen=True, slots=True)
 class PruneOptions:
     """What to delete.
 
-    `older_than` is the minimum time in seconds since a task ended, `keep` the number of ended tasks to
-    keep, the newest first. Without either, no task is deleted. `all_folders` includes images that no task
-    of this folder used, and containers without a record of their task.
+    `older_than` is the minimum time in seconds since a task ended or its result was reused, and since a batch
+    was changed. `keep` is the number of ended tasks to keep, the newest first, and of batches. Without
+    either, none of them is deleted. A task that the results of a kept batch name is never deleted.
+    `all_folders` includes images that no task of this folder used, and containers without a record of their
+    task.
     """
 
     older_than: float | None = None
@@ -93,8 +99,11 @@ class Pruner:
         notes: list[str] = []
         loaded = (workspace.load_or_none() for workspace in self.home.newest_first())
         records = [record for record in loaded if record is not None]
-        selected = self._select(records, options, notes)
+        references = References(self.home.path)
+        batches = _select_batches(references, options)
+        selected = self._select(records, options, references, notes)
         items = [self._task(record) for record in selected]
+        items += [self._batch(batch) for batch in batches]
         if "dead" in options.kinds:
             items += [_orphan(record) for record in records if current_fate(record) is Fate.END]
         skipped: list[PruneItem] = []
@@ -110,7 +119,11 @@ class Pruner:
         return PrunePlan(tuple(items), tuple(notes), tuple(skipped))
 
     def _select(
-        self, records: Sequence[TaskRecord], options: PruneOptions, notes: list[str]
+        self,
+        records: Sequence[TaskRecord],
+        options: PruneOptions,
+        references: References,
+        notes: list[str],
     ) -> list[TaskRecord]:
         """Return the ended tasks to delete. Replicas are deleted with their parent task."""
         if "task" not in options.kinds:
@@ -122,15 +135,21 @@ class Pruner:
                 tasks = format_count(len(ended), "ended task")
                 notes.append(f"keeping {tasks} ({size}); delete some with --older-than 7d or --keep 10")
             return []
-        ended.sort(key=lambda record: record.ended or 0.0, reverse=True)
+        used = {one.id: max(one.ended or one.created, references.last_use(one.id)) for one in ended}
+        ended.sort(key=lambda record: used[record.id], reverse=True)
         latest = time.time() - (options.older_than or 0.0)
-        selected = [task for task in ended[options.keep or 0 :] if (task.ended or 0.0) <= latest]
-        needed = dependents(records)
-        for task in selected:
-            users = [user for task_id in _ids(task) for user in needed.get(task_id, ())]
-            if users:
-                notes.append(f"keeping task {task.short_id}: it has inputs of active {named(users)}")
-        return [task for task in selected if not needed.keys() & set(_ids(task))]
+        old = [task for task in ended[options.keep or 0 :] if used[task.id] <= latest]
+        count = sum(used[task.id] > latest >= (task.ended or 0.0) for task in ended)
+        if count:
+            notes.append(f"keeping {format_count(count, 'task')} whose results were reused since")
+        kept = _referenced(old, records, references, notes)
+        return [task for task in old if task.id not in kept]
+
+    def _batch(self, batch: KnownBatch) -> PruneItem:
+        folder = self.home.path / "batches" / batch.id
+        age = format_duration(time.time() - batch.changed)
+        state = "stopped" if batch.ended is None else "ended"
+        return PruneItem("batch", batch.id, f"{state} {age} ago", leftovers.disk_usage(folder))
 
     def _task(self, record: TaskRecord) -> PruneItem:
         age = format_duration(time.time() - (record.ended or record.created))
@@ -186,6 +205,13 @@ class Pruner:
         for name in leftovers.stale_locks(self.home):
             path = self.home.path / "active" / name
             yield PruneItem("file", str(path), "lock of a deleted or ended task")
+        if stale := self._stale_entries():
+            why = f"{format_count(len(stale), 'record')} of results of deleted tasks"
+            size = sum(path.stat().st_blocks * 512 for path in stale)
+            yield PruneItem("file", str(self.home.path / "reuse"), why, size)
+
+    def _stale_entries(self) -> list[Path]:
+        return ReuseIndex(self.home.path).stale(lambda task: self.home.find(task) is not None)
 
     def _caches(self) -> Iterator[PruneItem]:
         for folder in (self.cache / name for name in _CACHES):
@@ -200,6 +226,8 @@ class Pruner:
         match item.kind:
             case "task":
                 self.remove(item.name)
+            case "batch":
+                self._delete_batch(self.home.path / "batches" / item.name)
             case "dead":
                 self.sweep()
             case "container":
@@ -220,8 +248,15 @@ class Pruner:
             if orphan.container.handle == handle:
                 engine.remove(handle)
 
+    def _delete_batch(self, folder: Path) -> None:
+        if not fs.is_locked(folder):  # it may run again
+            shutil.rmtree(folder)
+
     def _delete_file(self, path: Path) -> None:
-        if path.parent == self.home.path / "active":
+        if path == self.home.path / "reuse":
+            for stale in self._stale_entries():
+                stale.unlink(missing_ok=True)
+        elif path.parent == self.home.path / "active":
             lock = self.home.acquire(path.name)
             if lock is not None:
                 lock.release(ended=path.name in leftovers.stale_locks(self.home))
@@ -234,6 +269,39 @@ class Pruner:
 def _ids(record: TaskRecord) -> list[str]:
     """Return the ids of a task and of its replicas."""
     return [record.id, *(record.replication.ids if record.replication else ())]
+
+
+def _select_batches(references: References, options: PruneOptions) -> list[KnownBatch]:
+    """Remove the batches to delete from the references, and return them."""
+    if "batch" not in options.kinds or (options.older_than is None and options.keep is None):
+        return []
+    idle = [batch for batch in references.batches.values() if not batch.is_running]
+    idle.sort(key=lambda batch: batch.changed, reverse=True)
+    latest = time.time() - (options.older_than or 0.0)
+    selected = [batch for batch in idle[options.keep or 0 :] if batch.changed <= latest]
+    for batch in selected:
+        del references.batches[batch.id]
+    return selected
+
+
+def _referenced(
+    selected: Sequence[TaskRecord], records: Sequence[TaskRecord], references: References, notes: list[str]
+) -> set[str]:
+    """Return the selected tasks that active tasks or the results of batches name, and note why."""
+    needed, kept = dependents(records), set()
+    batches: Counter[str] = Counter()
+    for task in selected:
+        users = [user for task_id in _ids(task) for user in needed.get(task_id, ())]
+        owners = references.batches_of(task.id, task.batch.id if task.batch else "")
+        if users:
+            notes.append(f"keeping task {task.short_id}: it has inputs of active {named(users)}")
+        if users or owners:
+            kept.add(task.id)
+        batches.update(owners[:1])
+    for batch, count in batches.items():
+        tasks = format_count(count, "task")
+        notes.append(f"keeping {tasks} that the results of batch {short_id(batch)} name")
+    return kept
 
 
 def _is_deleted(record: TaskRecord, deleted: set[str]) -> bool:

@@ -1,5 +1,7 @@
 """Deletion of old tasks: `keep`, `max_age` and `max_size`, applied when a task ends.
 
+A task whose result was reused counts as if it had ended then. Tasks of a batch that has not ended are kept.
+
 The facts about ended tasks are cached in HOME/retention.json, so a record is read and its folder measured
 once. Listing a large folder takes time nevertheless: at most a twentieth of the time is spent on it.
 """
@@ -22,6 +24,7 @@ from localrun.task.record import TaskRecord, short_id
 from localrun.task.store import TaskStore
 from localrun.undecodable import decode_record, encode_record
 from localrun.units import format_bytes, format_count, format_duration
+from localrun.values.reuse.references import References
 
 _FILE = "retention.json"
 _SHARE = 20  # times the duration of the last listing have to go by before the next one
@@ -31,12 +34,16 @@ _MOST_NAMED = 5
 
 
 class _Ended(msgspec.Struct):
-    """An ended task: when (seconds since 1970), bytes on the disk, its parent task, the tasks it uses."""
+    """An ended task: when (seconds since 1970), bytes on the disk, its parent task, the tasks it uses.
+
+    `batch` is the one of its row.
+    """
 
     ended: float
     size: int
     parent: str = ""
     uses: list[str] = msgspec.field(default_factory=list)
+    batch: str = ""
 
 
 class _Cache(msgspec.Struct):
@@ -131,13 +138,18 @@ class Retention:
                 cache.tasks[name] = self._measure(record, fs.disk_usage(workspace.path))
             else:
                 kept |= {name, *self._uses(record), record.replica.parent_id if record.replica else name}
-        for found in cache.tasks.values():
+        references = References(self._store.path)
+        for name, found in cache.tasks.items():
             kept.update(found.uses)
+            found.ended = max(found.ended, references.last_use(name))
+            if references.has_open_batch(name, found.batch):
+                kept.add(name)
         return kept
 
     def _measure(self, record: TaskRecord, size: int) -> _Ended:
         parent = record.replica.parent_id if record.replica else ""
-        return _Ended(record.ended or record.created, size, parent, sorted(self._uses(record)))
+        batch = record.batch.id if record.batch else ""
+        return _Ended(record.ended or record.created, size, parent, sorted(self._uses(record)), batch)
 
     def _uses(self, record: TaskRecord) -> set[str]:
         """Return the other tasks whose files are the bundle or inputs of a task."""

@@ -11,6 +11,7 @@ import pytest
 
 from localrun.admission import LedgerEntry
 from localrun.app import App
+from localrun.batch.store import BatchRecord, BatchStore
 from localrun.engines.base import ContainerSpec, Engine
 from localrun.engines.fake import FakeEngine
 from localrun.engines.labels import LABEL_HOME, LABEL_TASK, container_name
@@ -18,9 +19,11 @@ from localrun.errors import EngineUnreachable
 from localrun.maintenance.prune import KINDS, PruneItem, PruneOptions, Pruner
 from localrun.settings import Settings
 from localrun.task.process import current_process
-from localrun.task.record import Replica, TaskRecord
+from localrun.task.record import BatchRow, Replica, TaskRecord
 from localrun.task.states import TaskState
 from localrun.task.workspace import Workspace
+from localrun.values.reuse.index import ReuseIndex
+from localrun.values.reuse.seal import Seal
 from tests.maintenance.test_leftovers import contain, make
 
 DAY = 24 * 3600.0
@@ -88,6 +91,67 @@ def test_without_a_wish_no_task_goes_and_how_many_stay_is_told(place: Place) -> 
 def test_old_tasks_go(place: Place) -> None:
     old, _, failed = place.ended(8), place.ended(6), place.ended(9, state=TaskState.FAILED)
     assert place.proposed("task", older_than=7 * DAY) == [old, failed]
+
+
+def test_a_task_whose_result_was_reused_counts_from_then(place: Place) -> None:
+    old, used = place.ended(8), place.ended(8)
+    ReuseIndex(place.app.store.path).note_use(used)
+    found = place.pruning.plan(PruneOptions(older_than=7 * DAY))
+    assert [item.name for item in found.items] == [old]
+    assert "keeping 1 task whose results were reused since" in found.notes
+    assert place.proposed("task", keep=1) == [old]
+
+
+def batch_of(place: Place, days: float, *, ended: bool = True) -> BatchRecord:
+    """Create a batch that was changed this many days ago."""
+    store, moment = BatchStore(place.app.store.path), time.time() - days * DAY
+    record = store.create(bundle="b").replace(ended=moment if ended else None)
+    store.save(record)
+    os.utime(store.folder(record.id) / "batch.json", (moment, moment))
+    return record
+
+
+def test_tasks_that_the_results_of_a_batch_name_are_kept_with_it(place: Place) -> None:
+    other, row, reused = place.ended(9), place.ended(9), place.ended(9)
+    batch = batch_of(place, days=6)
+    place.change(place.app.store.open(row), batch=BatchRow(id=batch.id, row=1))
+    ReuseIndex(place.app.store.path).note_use(reused, batch.id)
+    os.utime(place.app.store.path / "reuse/uses" / reused, (0, 0))
+    found = place.pruning.plan(PruneOptions(older_than=7 * DAY))
+    assert [(item.kind, item.name) for item in found.items] == [("task", other)]
+    assert f"keeping 2 tasks that the results of batch {batch.short_id} name" in found.notes
+    assert set(place.proposed("task", older_than=5 * DAY)) == {other, row, reused}
+    assert place.proposed("batch", older_than=5 * DAY) == [batch.id]
+    assert place.proposed("batch", older_than=5 * DAY, keep=1) == []
+    assert set(place.proposed("task", older_than=5 * DAY, kinds=frozenset({"task"}))) == {other}
+
+
+def test_an_old_batch_is_deleted_unless_it_runs(place: Place) -> None:
+    idle, stopped, running = batch_of(place, 9), batch_of(place, 9, ended=False), batch_of(place, 9)
+    store = BatchStore(place.app.store.path)
+    lock = store.acquire(running)
+    try:
+        reasons = {item.name: item.why for item in place.pruning.plan(PruneOptions(older_than=DAY)).items}
+        assert {name: why.split()[0] for name, why in reasons.items()} == {
+            idle.id: "ended",
+            stopped.id: "stopped",
+        }
+        place.prune(older_than=DAY)
+        assert [record.id for record in store.newest_first()] == [running.id]
+    finally:
+        os.close(lock)
+
+
+def test_what_is_known_of_results_of_deleted_tasks_goes(place: Place) -> None:
+    index, kept = ReuseIndex(place.app.store.path), place.ended()
+    for fingerprint, task in (("a" * 64, kept), ("b" * 64, "gone")):
+        index.add(fingerprint, task, Seal({}))
+        index.note_use(task)
+    (item,) = place.pruning.plan(PruneOptions()).items
+    assert (item.kind, item.why) == ("file", "2 records of results of deleted tasks")
+    place.prune()
+    assert place.pruning.plan(PruneOptions()).items == ()
+    assert (index.find("a" * 64) is not None, index.find("b" * 64)) == (True, None)
 
 
 def test_all_but_the_newest_go(place: Place) -> None:

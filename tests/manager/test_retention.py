@@ -10,12 +10,13 @@ from unittest import mock
 
 import pytest
 
+from localrun.batch.store import BatchStore
 from localrun.engines.fake import FakeContainer
 from localrun.errors import UsageError
 from localrun.manager.request import Request
 from localrun.manager.retention import Retention
 from localrun.settings import load
-from localrun.task.record import TaskRecord
+from localrun.task.record import BatchRow, TaskRecord
 from localrun.task.states import TaskState
 from localrun.task.store import TaskStore
 from localrun.task.workspace import Workspace
@@ -223,3 +224,23 @@ def test_a_task_without_a_thread_is_not_created(tmp_path: Path) -> None:
         assert env.app.manager.get_all_active_tasks() == []
         assert TaskStore(env.app.settings.home).active_ids() == []
         assert not list(env.app.store.tasks.iterdir())
+
+
+def test_a_task_whose_result_was_reused_counts_as_ended_then(tmp_path: Path) -> None:
+    with make_environment(tmp_path, add, keep=2) as env:
+        records = [env.run(values={"a": number, "b": 1}) for number in range(2)]
+        assert env.submit(values={"a": 0, "b": 1}, reuse="yes").id == records[0].id
+        last = env.run(values={"a": 3, "b": 1})
+        assert ids(env) == {records[0].id, last.id}
+
+
+def test_tasks_of_a_batch_that_has_not_ended_are_kept(tmp_path: Path) -> None:
+    with make_environment(tmp_path, add, keep=1) as env:
+        batches = BatchStore(env.app.store.path)
+        batch = batches.create(bundle="b")
+        row = env.run(values=VALUES, batch=BatchRow(id=batch.id, row=1))
+        second = env.run(values=VALUES)
+        assert ids(env) == {row.id, second.id}
+        batches.save(batch.replace(ended=time.time()))
+        third = env.run(values=VALUES)
+        assert ids(env) == {third.id}

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -104,6 +105,30 @@ class ReuseIndex:
             return os.stat(f"{self._path}/uses/{task}").st_mtime  # noqa: PTH116 - hot
         except OSError:
             return 0.0
+
+    def used_tasks(self) -> set[str]:
+        """Return the tasks whose results were reused."""
+        try:
+            return set(os.listdir(f"{self._path}/uses"))  # noqa: PTH208 - names
+        except OSError:
+            return set()
+
+    def batches_of(self, task: str) -> list[str]:
+        """Return the batches that reused the result of a task."""
+        try:
+            return fs.read_regular(f"{self._path}/uses/{task}").decode("utf-8", "replace").split()
+        except OSError:
+            return []
+
+    def stale(self, exists: Callable[[str], bool]) -> list[Path]:
+        """Return the files about tasks that do not exist any more."""
+        found = [Path(self._path, "uses", task) for task in self.used_tasks() if not exists(task)]
+        with suppress(OSError):
+            for name in os.listdir(f"{self._path}/results"):  # noqa: PTH208 - names
+                entry = self.find(name)
+                if not name.startswith(".") and (entry is None or not exists(entry.task)):
+                    found.append(Path(self._path, "results", name))
+        return found
 
     # -- secrets ---------------------------------------------------------------------------------
 
