@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import app_engine
+import batches
 import commands
 import edits
 import images
@@ -38,6 +39,7 @@ def main() -> int:
         "commands": lambda: _in_folder(partial(commands.compare, rounds=options.rounds, large=options.large)),
         "routes": lambda: _in_folder(partial(routes.compare, rounds=options.bursts), options.memory),
         "rate": lambda: _in_folder(partial(rate.compare, rounds=options.rate_rounds, tasks=options.tasks)),
+        "batch": lambda: _in_folder(partial(batches.compare, rows=options.rows)),
         "app-engine": lambda: _in_folder(partial(app_engine.compare, rounds=options.rounds)),
         "page": lambda: _in_folder(partial(page.compare, rounds=options.rounds), options.memory),
         "logs": lambda: _in_folder(partial(logs.compare, rounds=options.log_rounds)),
@@ -59,13 +61,15 @@ def _arguments() -> argparse.Namespace:
         "only",
         nargs="*",
         metavar="CHAPTER",
-        help="commands, routes, rate, app-engine, page, logs, outputs, images, edits, install; default: all",
+        help="commands, routes, rate, batch, app-engine, page, logs, outputs, images, edits, install; "
+        "default: all",
     )
     parser.add_argument("--rounds", type=int, default=15, help="rounds of commands and imports")
     parser.add_argument("--large", type=int, default=1024, help="size of the large bundle in MiB")
     parser.add_argument("--bursts", type=int, default=200, help="bursts of requests of each kind")
     parser.add_argument("--rate-rounds", type=int, default=3, help="rounds of many tiny containers")
     parser.add_argument("--tasks", type=int, default=200, help="tiny containers per round")
+    parser.add_argument("--rows", type=int, default=2000, help="rows of the batch")
     parser.add_argument("--log-rounds", type=int, default=5, help="rounds of long logs and of many outputs")
     parser.add_argument("--image-rounds", type=int, default=5, help="rounds of large images")
     # on ext4, creating files is ten times slower for minutes after thousands were deleted

@@ -1,0 +1,144 @@
+"""A batch of many real containers: its rate, memory, threads, descriptors and containers at the same time."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from figures import Chapter, Target, report
+from localrun.engines.labels import LABEL_HOME
+from program import BUSYBOX, LOCALRUN, environment
+
+AT_ONCE = 8
+CPUS = (os.cpu_count() or 1) / AT_ONCE  # of a row, so that this many fit into the machine
+INTERVAL = 0.25  # seconds between two samples
+
+DESCRIPTOR = """\
+$schema: https://cytomine.com/schema-store/tasks/task.v0.json
+name: Copy a number
+name_short: copy_number
+version: 1.0.0
+namespace: localrun.bench.number
+authors: [{first_name: A, last_name: B, organization: C, email: a@example.org}]
+configuration:
+  input_folder: /inputs
+  output_folder: /outputs
+  resources: {ram: 16Mi, cpus: 1}
+inputs:
+  number: {type: integer, display_name: Number, description: any}
+outputs:
+  copy: {type: integer, display_name: Copy, description: the same}
+"""
+
+
+@dataclass
+class Watch:
+    """Samples of a process while it runs: time, ended rows, MiB, threads, descriptors, containers."""
+
+    process: subprocess.Popen[bytes]
+    results: Path
+    home: str
+    samples: list[tuple[float, int, float, int, int, int]] = field(default_factory=list)
+
+    def follow(self, rows: int) -> None:
+        """Take samples until the process has ended."""
+        counting = threading.Thread(target=self._count_containers, daemon=True)
+        self.containers = 0
+        counting.start()
+        while self.process.poll() is None:
+            time.sleep(INTERVAL)
+            try:
+                self.samples.append(self._sample())
+            except FileNotFoundError:  # not started yet, or ended
+                continue
+            report(f"{self.samples[-1][1]} of {rows} rows")
+        counting.join()
+
+    def _sample(self) -> tuple[float, int, float, int, int, int]:
+        folder = Path(f"/proc/{self.process.pid}")
+        lines = (folder / "status").read_text().splitlines()
+        status = {name: value.split() for name, _, value in (line.partition(":") for line in lines)}
+        done = self.results.read_bytes().count(b"\n")
+        descriptors = len(os.listdir(folder / "fd"))  # noqa: PTH208
+        mib, threads = int(status["VmRSS"][0]) / 1024, int(status["Threads"][0])
+        return time.monotonic(), done, mib, threads, descriptors, self.containers
+
+    def _count_containers(self) -> None:
+        command = ["docker", "ps", "-q", "--filter", f"label={LABEL_HOME}={self.home}"]
+        while self.process.poll() is None:
+            found = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+            self.containers = len(found.split())
+
+    def seconds_per_row(self, start: float, stop: float) -> float:
+        """Return the time of a row between two parts of the batch."""
+        last = self.samples[-1][1]
+        chosen = [sample for sample in self.samples if start * last <= sample[1] <= stop * last]
+        first, end = chosen[0], chosen[-1]
+        return (end[0] - first[0]) / max(1, end[1] - first[1])
+
+    def most(self, column: int) -> float:
+        return max(sample[column] for sample in self.samples)
+
+    def growth(self) -> float:
+        """Return by how many MiB the memory grows after the first quarter."""
+        last = self.samples[-1][1]
+        early = [sample[2] for sample in self.samples if sample[1] <= last / 4]
+        return self.most(2) - max(early)
+
+
+def compare(folder: Path, *, rows: int) -> Chapter:
+    """Run a batch of this many rows, and the same again with reused results."""
+    bundle = folder / "bundle"
+    bundle.mkdir()
+    (bundle / "descriptor.yml").write_text(DESCRIPTOR)
+    command = json.dumps(["sh", "-c", "cat /inputs/number > /outputs/copy"])
+    (bundle / "Dockerfile").write_text(f"FROM {BUSYBOX}\nCMD {command}\n")
+    (folder / "rows.csv").write_text("number\n" + "".join(f"{number}\n" for number in range(rows)))
+    watch = _run(folder, "results", rows)
+    again = _run(folder, "reused", rows, "--reuse")
+    first, last, reused = "a row of the first quarter", "a row of the last quarter", "a row, reused"
+    samples = {
+        first: [watch.seconds_per_row(0.0, 0.25)],
+        last: [watch.seconds_per_row(0.75, 1.0)],
+        reused: [again.seconds_per_row(0.0, 1.0)],
+    }
+    # of a process with `AT_ONCE` running tasks, and as many that are prepared
+    targets = (
+        Target("batch, last quarter / first quarter", lambda found: found[last] / found[first], 1.15),
+        Target("batch, memory", lambda _: watch.most(2), 120, "MiB"),
+        Target("batch, growth of memory", lambda _: watch.growth(), 8, "MiB"),
+        Target("batch, threads", lambda _: watch.most(3), 250, "threads"),
+        Target("batch, descriptors", lambda _: watch.most(4), 250, "files"),
+        Target("batch, containers at once", lambda _: watch.most(5), AT_ONCE, "running"),
+        Target("batch, rate of reused rows", lambda found: 1 / found[reused], 1000, "rows/s", least=True),
+    )
+    return Chapter(f"a batch of {rows} rows", samples, targets, first)
+
+
+def _run(folder: Path, name: str, rows: int, *options: str) -> Watch:
+    results, environ = folder / f"{name}.jsonl", environment(folder)
+    given = [
+        "--table",
+        str(folder / "rows.csv"),
+        "--results",
+        str(results),
+        "--cpus",
+        f"{CPUS:g}",
+        "-q",
+        *options,
+    ]
+    with (folder / f"{name}.log").open("wb") as log:
+        process = subprocess.Popen(
+            [LOCALRUN, "batch", str(folder / "bundle"), *given], env=environ, stdout=log, stderr=log
+        )
+        watch = Watch(process, results, environ["LOCALRUN_HOME"])
+        watch.follow(rows)
+    if process.returncode or results.read_bytes().count(b'"state":"FINISHED"') != rows:
+        sys.exit(f"localrun batch failed:\n{(folder / f'{name}.log').read_text()[-2000:]}")
+    return watch
