@@ -287,7 +287,7 @@ class Batch:
         self._in_flight -= 1
         if self._stopped and result.state is TaskState.KILLED:  # it runs again when the batch is resumed
             return
-        if result.cause in _NO_ROW_CAN_RUN:
+        if not result.node and result.cause in _NO_ROW_CAN_RUN:
             self.stop()  # this row and those in flight run again
             remedy = "correct this, and continue with --resume"
             raise LocalrunError(
