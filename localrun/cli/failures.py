@@ -41,10 +41,21 @@ def _usage_error(error: click.UsageError) -> UsageError:
     """Return an error of click in the form of localrun's errors."""
     hint = f"see `{error.ctx.command_path if error.ctx else 'localrun'} --help`"
     if isinstance(error, click.NoSuchOption):
-        hint = did_you_mean(error.option_name, error.possibilities or ()) or hint
+        hint = _place_of(error) or did_you_mean(error.option_name, error.possibilities or ()) or hint
         return UsageError(f"unknown option {error.option_name!r}", remedy=hint)
     message = error.format_message().rstrip(".")
     return UsageError(message[:1].lower() + message[1:], remedy=hint)
+
+
+def _place_of(error: click.NoSuchOption) -> str:
+    """Return where to write an option of `localrun` itself; empty for others."""
+    parents = [] if error.ctx is None or error.ctx.parent is None else error.ctx.find_root().command.params
+    found = next((one for one in parents if error.option_name in one.opts), None)
+    if found is None or error.ctx is None:
+        return ""
+    value = "" if getattr(found, "is_flag", False) else f" {found.make_metavar(error.ctx)}"
+    root, _, command = error.ctx.command_path.partition(" ")
+    return f"write it before the command: `{root} {error.option_name}{value} {command} ...`"
 
 
 def _save_traceback() -> str:

@@ -185,6 +185,8 @@ def test_a_mistyped_option_gets_a_suggestion(localrun: Command) -> None:
     result = localrun("status", "--jsno")
     assert result.code == 2
     assert result.err == "error: unknown option '--jsno'\n  hint: did you mean '--json'?\n"
+    before = localrun("tasks", "list", "--home", "x").err
+    assert before.endswith("hint: write it before the command: `localrun --home DIR tasks list ...`\n")
     assert (
         localrun("list", "--zzz").err == "error: unknown option '--zzz'\n  hint: see `localrun list --help`\n"
     )
