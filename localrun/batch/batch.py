@@ -119,7 +119,7 @@ class Batch:
 
     def _find_earlier(self, place: Path | None) -> BatchRecord | None:
         """Return the batch to resume. Raises `UsageError` if the results would replace another file."""
-        found = self._store.find(place, self._bundle_name)
+        found = self._store.find(place, self._bundle_name, self._source.describe())
         if found is not None and self._options.resume:
             return found
         if self._options.resume:
@@ -316,10 +316,12 @@ class Batch:
         A batch that is resumed runs the stopped rows again. `grace` is as in `Backend.cancel`.
         """
         with self._guard:
-            if not self._stopped:
-                self._stopped = True
+            first, self._stopped = not self._stopped, True
+        try:
+            if first:
                 self._update(self.record.replace(attempt=self.record.attempt + 1))
-        self._backend.cancel(grace)
+        finally:
+            self._backend.cancel(grace)
 
 
 def _invalid_rows(checked: CheckedRows) -> InputsError:

@@ -16,6 +16,7 @@ from localrun.batch.identity import image_identity
 from localrun.batch.rows import Row
 from localrun.bundle.images.ensure import ensure_image
 from localrun.bundle.reader import Bundle
+from localrun.descriptor import Descriptor
 from localrun.errors import BundleError, DescriptorError, ImageError, InputsError, LocalrunError, TaskKilled
 from localrun.manager.request import ReadBundle, Request
 from localrun.manager.workers import in_parallel
@@ -25,7 +26,8 @@ from localrun.task.states import TaskState
 from localrun.task.workspace import Workspace
 
 _Ended = RowResult | LocalrunError
-_SLOTS = 64  # tasks that wait or run; admission decides how many of them run
+_SPARE = 2  # tasks that are ready to start when others end
+_MOST_SLOTS = 256  # tasks that wait or run; admission decides how many of them run
 
 
 class LocalBackend:
@@ -35,7 +37,8 @@ class LocalBackend:
     """
 
     def __init__(self, app: App, request: Request, jobs: int | None = None) -> None:
-        self.slots = jobs or _SLOTS
+        self.slots = jobs or _SPARE  # `prepare` knows more
+        self._jobs = jobs
         self._app = app
         self._request = request.replace(detached=True)
         self._ended: SimpleQueue[_Ended] = SimpleQueue()
@@ -56,14 +59,25 @@ class LocalBackend:
         )
         pull: PullPolicy = "missing" if request.pull == "always" else request.pull  # once for all rows
         self._request = request.replace(pull=pull, read=ReadBundle(bundle, found))
+        self.slots = self._jobs or min(self._running_at_once(bundle.descriptor) + _SPARE, _MOST_SLOTS)
         return image_identity(bundle.image, settings.cache) or found.id
+
+    def _running_at_once(self, descriptor: Descriptor) -> int:
+        """Return how many rows fit into this machine at a time."""
+        request, default, has = self._request, descriptor.resources, self._app.runner.admission.capacity
+        needed = (
+            (has.cpus, default.cpus if request.cpus is None else request.cpus),
+            (has.memory, default.memory if request.memory is None else request.memory),
+            (has.gpus, default.gpus if request.gpus is None else request.gpus),
+        )
+        return int(min((total / amount for total, amount in needed if amount), default=_MOST_SLOTS))
 
     def _check_cancelled(self) -> None:
         if self._cancelled:
             raise TaskKilled("stopped before the first row started", remedy="run it again")
 
     def start(self, row: Row, attempt: int) -> None:
-        adopted = self._adopt(row, attempt)
+        adopted, attempt = self._adopt(row, attempt)
         if adopted is not None:
             self._watch(row, adopted)
             return
@@ -78,19 +92,27 @@ class LocalBackend:
         else:
             self._watch(row, task_id, task.not_reused)
 
-    def _adopt(self, row: Row, attempt: int) -> str | None:
-        """Return the task of this attempt, or of an earlier one which finished or runs; None if none does."""
-        for number in range(attempt, 0, -1):
-            task_id = row.task_id(number)
-            workspace = self._app.store.find(task_id)
-            if workspace is None:
-                continue
-            record = workspace.load_or_none()
-            if record is None or record.state is TaskState.CREATED:
+    def _adopt(self, row: Row, attempt: int) -> tuple[str | None, int]:
+        """Return the task that is or was this attempt, or an earlier one which finished or runs, or None.
+
+        Also returns the attempt to start else: a later one if the task of this one was killed, because its
+        batch was stopped before it could say so.
+        """
+        last = attempt
+        while self._app.store.find(row.task_id(last + 1)) is not None:
+            last += 1
+        free = last + 1
+        for number in range(last, 0, -1):
+            workspace = self._app.store.find(row.task_id(number))
+            record = None if workspace is None else workspace.load_or_none()
+            if workspace is not None and (record is None or record.state is TaskState.CREATED):
                 self._discard(workspace)
-            elif number == attempt or record.state is TaskState.FINISHED or not record.state.is_final:
-                return task_id
-        return None
+                workspace = None
+            if workspace is None:
+                free = max(number, attempt)
+            elif record is not None and _is_adopted(record, number >= attempt):
+                return record.id, attempt
+        return None, free
 
     def _discard(self, workspace: Workspace) -> None:
         """Delete a task whose process died before it had written the inputs."""
@@ -164,6 +186,13 @@ class LocalBackend:
 
     def close(self) -> None:
         """Do nothing: the app belongs to the caller."""
+
+
+def _is_adopted(record: TaskRecord, is_current: bool) -> bool:
+    """Return whether a task is the attempt of a row. A killed one is not, since its batch was stopped."""
+    if record.state is TaskState.FAILED:
+        return is_current
+    return record.state is not TaskState.KILLED
 
 
 def refused(row: Row, error: LocalrunError) -> RowResult:

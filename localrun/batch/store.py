@@ -7,7 +7,7 @@ import re
 import shutil
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -95,11 +95,19 @@ class BatchStore:
         found = [record for name in names if (record := self.load(name)) is not None]
         yield from sorted(found, key=lambda record: record.created, reverse=True)
 
-    def find(self, results: Path | None, bundle: str) -> BatchRecord | None:
-        """Return the newest batch with its results in a file, or with None, of a bundle in its own folder."""
+    def find(self, results: Path | None, bundle: str, source: Mapping[str, Any]) -> BatchRecord | None:
+        """Return the newest batch with its results in a file.
+
+        None: in its own folder, with this bundle and rows from the same table, or over the same inputs.
+        """
+        wanted = (bundle, *_origin(source))
         for record in self.newest_first():
-            is_own = results is None and record.bundle == bundle
-            if record.results == str(self.results(record.id) if is_own else results):
+            if results is not None:
+                is_it = record.results == str(results)
+            else:
+                is_own = record.results == str(self.results(record.id))
+                is_it = is_own and (record.bundle, *_origin(record.source)) == wanted
+            if is_it:
                 return record
         return None
 
@@ -132,6 +140,10 @@ class BatchStore:
         if fs.is_locked(self.folder(record.id)):
             return "running"
         return "stopped" if record.ended is None else "ended"
+
+
+def _origin(source: Mapping[str, Any]) -> tuple[object, list[str]]:
+    return source.get("table"), sorted(source.get("axes", ()))
 
 
 def owned(record: BatchRecord) -> BatchRecord:

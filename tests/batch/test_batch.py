@@ -13,6 +13,7 @@ import pytest
 from localrun.batch.backend import RowResult
 from localrun.batch.local import LocalBackend
 from localrun.batch.rows import ListedRows, Row
+from localrun.batch.table import TableRows
 from localrun.bundle.reader import Bundle
 from localrun.engines.fake import FakeContainer
 from localrun.errors import Cause, EngineUnreachable, InputsError, LocalrunError, UsageError
@@ -197,6 +198,36 @@ def test_without_a_file_the_results_are_in_the_folder_of_the_batch(project: Proj
     again = project.batch(pairs(1, 2), results=None, resume=True)
     list(again)
     assert (again.record.id, sorted(project.started)) == (batch.record.id, [1, 2])
+
+
+def test_without_a_file_the_batch_with_the_same_table_is_resumed(project: Project) -> None:
+    first, second = project.folder / "1.csv", project.folder / "2.csv"
+    first.write_text("a,b\n1,1\n")
+    second.write_text("a,b\n2,1\n")
+    for table in (first, second):
+        project.run(TableRows(table), results=None)
+    for table in (first, second):
+        assert project.run(TableRows(table), results=None, resume=True) == []
+
+
+def test_a_batch_that_cannot_be_saved_is_stopped_nevertheless(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.program = project.hang_after(1)
+    batch = project.batch(pairs(1, 2, 3))
+    iterator = iter(batch)
+    next(iterator)
+
+    def full(*_: object) -> None:
+        raise LocalrunError("no space left", cause=Cause.DISK_FULL)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(batch._store), "save", full)
+        with pytest.raises(LocalrunError, match="no space left"):
+            iterator.close()  # type: ignore[attr-defined]
+    assert not project.app().manager.active_tasks
+    project.program = add
+    assert project.run(pairs(1, 2, 3), resume=True) == [2, 3]
 
 
 def test_the_record_of_a_batch_says_how_far_it_is(project: Project) -> None:

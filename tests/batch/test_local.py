@@ -5,11 +5,13 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from localrun.admission import Capacity
 from localrun.app import App
 from localrun.batch.backend import RowResult
 from localrun.batch.local import LocalBackend
 from localrun.batch.rows import Row
 from localrun.errors import AdmissionError, LocalrunError
+from localrun.manager.submission import read_requested
 from localrun.task.states import TaskState
 from tests.batch.work import Project
 
@@ -73,6 +75,24 @@ def test_a_later_attempt_adopts_an_earlier_one_that_finished_but_not_one_that_fa
     assert project.started == [1, 2, 2]
 
 
+def test_an_attempt_that_was_killed_with_its_batch_is_not_the_end_of_the_row(project: Project) -> None:
+    program, project.program = project.program, project.hang_after(0)
+    for _ in range(2):
+        backend = LocalBackend(project.app(), project.request)
+        backend.start(row(1), 1)
+        backend.cancel(0.0)
+        killed = backend.next(60)
+        assert killed is not None
+        assert killed.state is TaskState.KILLED
+    project.program = program
+    found = run(project.app(), project, row(1))
+    assert (found.state, found.task) == (TaskState.FINISHED, row(1).task_id(3))
+    project.started.clear()
+    for attempt in (1, 2, 5):
+        assert run(project.app(), project, row(1), attempt).task == found.task
+    assert project.started == []
+
+
 def test_rows_that_are_stopped_leave_nothing_and_end_as_killed(project: Project) -> None:
     project.program = project.hang_after(0)
     app = project.app()
@@ -112,6 +132,21 @@ def test_the_message_of_a_result_has_the_problems_of_the_outputs(project: Projec
     project.program = lambda _: 0
     message = run(project.app(), project, row(1)).message
     assert message.startswith("invalid outputs (1 problem); outputs.sum: missing output")
+
+
+@pytest.mark.parametrize(("cpus", "memory", "fits"), [(0.5, None, 2), (0.1, None, 10), (0.01, 2**40, 0)])
+def test_a_few_more_rows_are_in_flight_than_fit_into_the_machine(
+    project: Project, monkeypatch: pytest.MonkeyPatch, cpus: float, memory: int | None, fits: int
+) -> None:
+    app = project.app()
+    capacity = Capacity(cpus=1, memory=2**36)
+    monkeypatch.setattr(app.runner.admission, "capacity", capacity)
+    request = project.request.replace(cpus=cpus, memory=memory)
+    bundle = read_requested(request, app.settings.cache)
+    for jobs, slots in ((None, fits + 2), (3, 3)):
+        backend = LocalBackend(app, request, jobs)
+        backend.prepare(bundle)
+        assert backend.slots == slots
 
 
 def test_states_count_the_rows_in_flight(project: Project) -> None:
