@@ -15,9 +15,9 @@ from typing import Any, ClassVar, TypeVar
 
 MOST_PROBLEMS = 200  # that one error lists
 MOST_ALIKE = 5  # problems of one kind
-_INDEX = re.compile(r"(?:(?<=[/.\[])|(?<=^row ))\d+(?=$|[/.,\]])")  # of an item or a row: xs/3, xs.3, xs[3]
-_VALUE = re.compile(r"'[^']*'|\"[^\"]*\"|-?\d[\d.,]*")
-_NO_MEMORY = re.compile(r"cannot allocate memory|failed to map segment", re.IGNORECASE)
+_INDEX = r"(?:(?<=[/.\[])|(?<=^row ))\d+(?=$|[/.,\]])"  # of an item or a row: xs/3, xs.3, xs[3]
+_VALUE = r"'[^']*'|\"[^\"]*\"|-?\d[\d.,]*"
+_NO_MEMORY = r"(?i)cannot allocate memory|failed to map segment"
 
 T = TypeVar("T")
 
@@ -121,7 +121,7 @@ class Problem:
     @property
     def kind(self) -> tuple[str, str, str]:
         """What it has in common with problems of other items of an array, and of other values."""
-        return self.file, _INDEX.sub("#", self.path), _VALUE.sub("#", self.message)
+        return self.file, re.sub(_INDEX, "#", self.path), re.sub(_VALUE, "#", self.message)
 
 
 def fold_alike(items: Iterable[T], kind: Callable[[T], Hashable]) -> Iterator[T | str]:
@@ -332,7 +332,7 @@ def out_of_memory(error: BaseException) -> LocalrunError | None:
         isinstance(error, MemoryError)
         or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
         or (isinstance(error, RuntimeError) and "start new thread" in text)
-        or (isinstance(error, ImportError) and _NO_MEMORY.search(text))
+        or (isinstance(error, ImportError) and re.search(_NO_MEMORY, text))
         # an import in C code that runs out of memory
         or (isinstance(error, SystemError) and "without exception set" in text)
     ):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -51,7 +50,7 @@ def _own_folder(base: Path, uid: int) -> Path:
     for path in sorted(base.glob(f"localrun-{uid}.*")):
         if _FOLDER.fullmatch(path.name) and _belongs_to(path, uid):
             return path
-    made = base / f"localrun-{uid}.{secrets.token_hex(8)}"
+    made = base / f"localrun-{uid}.{os.urandom(8).hex()}"
     made.mkdir(mode=0o755)
     return made
 

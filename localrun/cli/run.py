@@ -170,9 +170,10 @@ class _ForegroundRun:
 
                 with option_hints(options.names_of_command):
                     task = app.manager.submit(request, self._events.put, defer_signals=self._signals.deferred)
-                from localrun.console.results import reuse_fields
+                if request.reuse != "no":
+                    from localrun.console.results import reuse_fields
 
-                self._reuse = reuse_fields(request.reuse, task)
+                    self._reuse = reuse_fields(request.reuse, task)
                 return task
         except Interrupted:
             started = app.manager.get_all_active_tasks()

@@ -7,7 +7,6 @@ from typing import Any
 
 from localrun.manager.pending_inputs import PendingInputs
 from localrun.manager.submission import PreparedTask
-from localrun.masking.redaction import Redactor
 from localrun.task.active import ActiveTask
 from localrun.task.record import TaskRecord
 from localrun.task.states import TaskState
@@ -41,6 +40,8 @@ class HeldTasks:
 
         Without any that it lacks, it becomes PROVISIONED, and stays so.
         """
+        from localrun.masking.redaction import Redactor
+
         task = self.get(task_id).task
         shown = Redactor().redact(task.masker.mask_json(dict(received)))
         changes = {"missing": list(missing), "received": shown}

@@ -14,7 +14,6 @@ from localrun.descriptor.types import Notes
 from localrun.errors import DependencyFailed, InputsError
 from localrun.manager.task_outputs import TaskOutputs
 from localrun.masking import store as secrets
-from localrun.masking.redaction import Redactor
 from localrun.settings import Settings
 from localrun.task.active import ActiveTask
 from localrun.task.record import InputSource, RunPlan
@@ -185,6 +184,8 @@ def received_values(task: ActiveTask) -> dict[str, Any]:
 
 def note_received(task: ActiveTask, found: Mapping[str, Any]) -> None:
     """Note the inputs that a waiting task has, for display: files by name and size, without secrets."""
+    from localrun.masking.redaction import Redactor
+
     received = {name: _shown(value) for name, value in found.items()}
     task.update(received=Redactor().redact(task.masker.mask_json(received)))
 

@@ -16,12 +16,12 @@ from localrun.errors import Problem, UsageError
 NAME = "localrun.toml"
 PYPROJECT = "pyproject.toml"
 # a cheap check: most projects have a pyproject.toml without settings, and reading TOML takes milliseconds
-_MENTION = re.compile(rb"^\s*localrun\b|\btool\s*\.\s*[\"']?localrun\b", re.MULTILINE)
+_MENTION = rb"(?m)^\s*localrun\b|\btool\s*\.\s*[\"']?localrun\b"
 _MAX_BYTES = 1024**2
-_HEADER = re.compile(r"\s*\[\[?\s*([^\]#]+?)\s*\]\]?\s*(?:#.*)?$")
-_KEY = re.compile(r"\s*((?:[\w-]+|\"[^\"]*\"|'[^']*')(?:\s*\.\s*(?:[\w-]+|\"[^\"]*\"|'[^']*'))*)\s*=")
-_PART = re.compile(r"\"([^\"]*)\"|'([^']*)'|([\w-]+)")
-_PLACE = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)")
+_HEADER = r"\s*\[\[?\s*([^\]#]+?)\s*\]\]?\s*(?:#.*)?$"
+_KEY = r"\s*((?:[\w-]+|\"[^\"]*\"|'[^']*')(?:\s*\.\s*(?:[\w-]+|\"[^\"]*\"|'[^']*'))*)\s*="
+_PART = r"\"([^\"]*)\"|'([^']*)'|([\w-]+)"
+_PLACE = r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)"
 
 
 class SettingsFile(msgspec.Struct, frozen=True):
@@ -78,7 +78,7 @@ def find_project_file(folder: Path) -> SettingsFile | None:
         if _exists(place / NAME):
             return _read(place / NAME, is_project=True)
         pyproject = place / PYPROJECT
-        if _exists(pyproject, regular=True) and _MENTION.search(_bytes(pyproject)):
+        if _exists(pyproject, regular=True) and re.search(_MENTION, _bytes(pyproject)):
             found = _read(pyproject, is_project=True, inside=("tool", "localrun"))
             if found is not None:
                 return found
@@ -119,7 +119,7 @@ def _read(path: Path, *, is_project: bool, inside: tuple[str, ...] = ()) -> Sett
 
 def _explained(error: ValueError, text: str) -> tuple[str, int, int]:
     """Return the message of the parser, and its line and column."""
-    found = _PLACE.fullmatch(str(error))
+    found = re.fullmatch(_PLACE, str(error))
     message, line, column = found.groups() if found else (str(error), None, None)
     last = text.count("\n") + 1
     return f"{message[:1].lower()}{message[1:]}", int(line or last), int(column or 1)
@@ -152,8 +152,8 @@ def _lines(text: str, inside: tuple[str, ...]) -> dict[tuple[str, ...], int]:
     found: dict[tuple[str, ...], int] = {}
     table: tuple[str, ...] = ()
     for number, line in enumerate(text.splitlines(), 1):
-        header = _HEADER.match(line)
-        key = None if header else _KEY.match(line)
+        header = re.match(_HEADER, line)
+        key = None if header else re.match(_KEY, line)
         if header:
             table = _parts(header[1])
         path = table if header else (*table, *_parts(key[1])) if key else ()
@@ -163,4 +163,4 @@ def _lines(text: str, inside: tuple[str, ...]) -> dict[tuple[str, ...], int]:
 
 
 def _parts(text: str) -> tuple[str, ...]:
-    return tuple(part[1] or part[2] or part[3] for part in _PART.finditer(text))
+    return tuple(part[1] or part[2] or part[3] for part in re.finditer(_PART, text))

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from localrun.masking.masker import MASK
-from localrun.masking.redaction import Redactor
 from localrun.task.record import TaskRecord
 from localrun.task.states import TaskState
 from localrun.undecodable import encode_record
@@ -128,6 +127,8 @@ def _shown(name: str, value: str | None) -> str | None:
     is_plain = not name.startswith(("environment.", SECRETS, _MOUNTS)) and len(value) <= _SHOWN
     if not is_plain or not value or value[:1] == _UNREAD or value.startswith(_CONTENT):
         return None
+    from localrun.masking.redaction import Redactor
+
     return None if MASK in str(Redactor().redact({name: value})) else value
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import psutil
 import pytest
 
 from localrun.admission import Disk, HostSample, sample_host
-from localrun.admission.host import mount_point
+from localrun.admission.host import _CpuTimes, mount_point
 
 
 def test_a_sample_tells_memory_and_disk_of_this_machine(tmp_path: Path) -> None:
@@ -19,6 +20,31 @@ def test_a_sample_tells_memory_and_disk_of_this_machine(tmp_path: Path) -> None:
     assert 0 <= found.memory_percent <= 100
     assert disk.total == stat.f_blocks * stat.f_frsize
     assert 0 <= disk.percent <= 100
+
+
+def test_a_sample_is_that_of_psutil(tmp_path: Path) -> None:
+    found, memory = sample_host([tmp_path]), psutil.virtual_memory()
+    assert found.memory_total == memory.total
+    assert found.memory_available == pytest.approx(memory.available, rel=0.2)
+    (point,) = found.disks
+    assert found.disks[point]._asdict().keys() == psutil.disk_usage(point)._asdict().keys()
+    assert found.disks[point].percent == pytest.approx(psutil.disk_usage(point).percent, abs=2)
+
+
+def test_cpu_time_is_counted_between_two_samples(tmp_path: Path) -> None:
+    stat = tmp_path / "stat"
+    times = _CpuTimes(stat)
+    stat.write_text("cpu  100 0 100 700 100 0 0 0 50 0\ncpu0 1 2 3\n")  # user includes the time of guests
+    assert times.percent() == 20.0
+    stat.write_text("cpu  160 0 100 740 100 0 0 0 50 0\n")
+    assert times.percent() == 60.0
+    assert times.percent() == 0.0
+
+
+def test_another_system_is_sampled_with_psutil(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("localrun.admission.host._MEMORY", tmp_path / "missing")
+    found = sample_host([tmp_path])
+    assert found.memory_total == psutil.virtual_memory().total
 
 
 def test_paths_of_one_file_system_are_looked_at_once(tmp_path: Path) -> None:

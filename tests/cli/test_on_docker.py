@@ -338,6 +338,9 @@ DEAR = (
     "rich",
     "numpy",
     "shapely",
+    "psutil",
+    "secrets",
+    "localrun.masking.redaction",
 )
 
 

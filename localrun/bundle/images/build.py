@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -76,7 +76,7 @@ def build_folder(
         masked = MaskedBuild(source.secrets, url_passwords(engine.proxies().values()))
         # A process with another cache may build the same content. An existing name is never moved, because
         # the image that loses it would become dangling.
-        temporary = f"{name}{TEMPORARY_SEPARATOR}{secrets.token_hex(4)}"
+        temporary = f"{name}{TEMPORARY_SEPARATOR}{os.urandom(4).hex()}"
         try:
             with masked.errors():
                 made = engine.build_image(
@@ -90,7 +90,7 @@ def build_folder(
         try:
             if _has_changed(source, engine, cache, name, platform):
                 warn(f"files in {folder} changed during the build: the next run builds the image again")
-                name = f"{BUILD_REPOSITORY}:{secrets.token_hex(32)}"  # not the digest of any content
+                name = f"{BUILD_REPOSITORY}:{os.urandom(32).hex()}"  # not the digest of any content
             if engine.find_image(name) is None:
                 engine.tag_image(temporary, name)
         finally:

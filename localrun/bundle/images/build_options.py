@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -80,6 +79,8 @@ def parse_secret(text: str, environ: Mapping[str, str]) -> BuildSecret:
 
     Raises `ValueError` if the syntax is invalid, or the file or variable does not exist.
     """
+    import csv
+
     fields = dict(_secret_field(part) for part in next(csv.reader([text]), []))
     name = fields.get("id", "")
     file = fields.get("src", fields.get("source", ""))

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from localrun import undecodable
 
-_COLOURS = re.compile(r"\x1b\[[0-9;:]*m")  # harmless, but noise outside the task's own terminal
+_COLOURS = r"\x1b\[[0-9;:]*m"  # harmless, but noise outside the task's own terminal
 # C0 and C1 controls, which start every terminal command, and bidirectional text controls
 _CONTROLS = [*range(9), *range(10, 32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
 _ESCAPES = {code: f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" for code in _CONTROLS}
@@ -19,7 +19,7 @@ def escape_control_chars(text: str) -> str:
     """Return a line with control characters escaped: ESC becomes the four characters `\\x1b`."""
     if text.isprintable():  # no control character has this property
         return text
-    return _COLOURS.sub("", text).translate(_ESCAPES)
+    return re.sub(_COLOURS, "", text).translate(_ESCAPES)
 
 
 def escape_lines(text: str) -> str:

@@ -65,24 +65,24 @@ _NOT_STARTED = (
     ("not a directory", "{program} is below a file", _ENTRY),
     ("too many levels of symbolic links", "{program} is a link to itself", _ENTRY),
 )
+# Patterns are compiled when an error is explained: that takes longer than to import this module.
 # a message with one of these is about the image's configuration, or from the runtime that starts the program
-_START_SIGNS = re.compile(
+_START_SIGNS = (
     r"oci (?:runtime|permission)|unable to (?:find (?:user|group)|get gid)|uids and gids|cannot mkdir"
     r"|^(?:lstat|mkdir) \S+: not a dir|workdir \S+ exists on container|/(?:merged|storage)/\S*: not a dir"
 )
 MOST_QUOTED = 500  # characters of an answer in a message
 _LESS_CPUS = "request at most as many CPUs as the engine has"
 _SEE_LOG = "see the engine's log: `journalctl -u docker`"
-_PROGRAM = re.compile(r'(?:exec:? \\*|exec\w* (?:file|container process)[^`]*)["`]([^"`\\]+)')
-_PLACE = re.compile(r'rootfs at \\*"([^"\\]+)')
-_NO_COMMAND = re.compile(r"no command (?:specified|or entrypoint provided)")
-_DISK_FULL = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
+_PROGRAM = r'(?:exec:? \\*|exec\w* (?:file|container process)[^`]*)["`]([^"`\\]+)'
+_PLACE = r'rootfs at \\*"([^"\\]+)'
+_NO_COMMAND = r"no command (?:specified|or entrypoint provided)"
+_DISK_FULL = r"(?i)no space left on device|disk quota exceeded"
 # containerd's image store unpacks a layer when the first container is created
-_DAMAGED_IMAGE = re.compile(r"wrong diff id calculated|failed to extract layer|apply layer error")
-_NO_MOUNT = re.compile(
-    r"bind source path does not exist|mounts denied|is not shared from the host"
-    r"|error while creating mount source path",
-    re.IGNORECASE,
+_DAMAGED_IMAGE = r"wrong diff id calculated|failed to extract layer|apply layer error"
+_NO_MOUNT = (
+    r"(?i)bind source path does not exist|mounts denied|is not shared from the host"
+    r"|error while creating mount source path"
 )
 
 
@@ -102,14 +102,14 @@ def api_error(status: int, reason: str, action: str) -> LocalrunError:
             cause=Cause.IMAGE_MISSING,
             **facts,
         )
-    if _DAMAGED_IMAGE.search(reason):
+    if re.search(_DAMAGED_IMAGE, reason):
         return ImageError(
             f"cannot {action}: the image is damaged: {reason[:MOST_QUOTED]}",
             remedy="remove it (`docker image rm`), and load, build or pull it again",
             cause=Cause.IMAGE_INVALID,
             **facts,
         )
-    if _NO_MOUNT.search(reason):
+    if re.search(_NO_MOUNT, reason):
         return MountUnavailable(
             f"cannot {action}: the engine cannot see a path of this machine: {reason}",
             remedy="use an engine on this machine",
@@ -194,7 +194,7 @@ def reading(action: str) -> Iterator[None]:
 
 def disk_full_error(reason: str, action: str) -> EngineError | None:
     """Return the error if the engine's message reports a full disk."""
-    if not _DISK_FULL.search(reason):
+    if not re.search(_DISK_FULL, reason):
         return None
     return EngineError(
         f"cannot {action}: the engine's disk is full: {reason}",
@@ -226,9 +226,9 @@ def _resource_refusal(reason: str, action: str) -> EngineError | None:
 
 def _start_refusal(reason: str) -> EngineError | None:
     lower = reason.lower()
-    if _NO_COMMAND.search(lower):
+    if re.search(_NO_COMMAND, lower):
         return no_command(engine_said=reason)
-    if not _START_SIGNS.search(lower):
+    if not re.search(_START_SIGNS, lower):
         return None
     # what Podman adds: any error of this kind, not the program's
     lower = lower.removesuffix(": oci permission denied")
@@ -236,7 +236,7 @@ def _start_refusal(reason: str) -> EngineError | None:
     if found is None:
         return None
     sign, message, remedy = found
-    named = _PROGRAM.search(reason) or _PLACE.search(reason)
+    named = re.search(_PROGRAM, reason) or re.search(_PLACE, reason)
     program = named[1] if named else "its program"
     return EngineError(
         f"cannot start the container: {message.format(program=program, reason=reason)}",

@@ -21,9 +21,9 @@ from localrun.errors import Cause, EngineError, ImageError, LocalrunError
 
 _REFERENCE = re.compile(r"[a-z0-9][A-Za-z0-9_.:/@-]*")
 _ID = re.compile(r"[A-Za-z0-9]+(?::[A-Za-z0-9]+)?")
-_LOADED = re.compile(r"Loaded image(?: ID)?: (?P<name>\S+)")
+_LOADED = r"Loaded image(?: ID)?: (?P<name>\S+)"
 _DAMAGED = "payload does not match any of the supported image formats"  # Podman, of a damaged archive
-_ARCHIVE_LINE = re.compile(r"(?m)^ \* docker-archive: (.+)$")
+_ARCHIVE_LINE = r"(?m)^ \* docker-archive: (.+)$"
 _TAR = {"Content-Type": "application/x-tar"}
 _SELECTS_PLATFORM = (1, 49)  # the first API version that inspects one platform of an image
 
@@ -83,14 +83,14 @@ class DockerImages:
             reason = str(error.facts.get("engine_said", ""))
             if _DAMAGED not in reason:
                 raise
-            why = _ARCHIVE_LINE.search(reason)  # of the formats that Podman has tried
+            why = re.search(_ARCHIVE_LINE, reason)  # of the formats that Podman has tried
             raise _load_failure(why[1] if why else reason) from error
         names: list[str] = []
         for message in iter_json(response, action):
             if "errorDetail" in message or "error" in message:
                 response.close()
                 raise _load_failure(error_message(message))
-            for found in _LOADED.findall(str(message.get("stream", ""))):
+            for found in re.findall(_LOADED, str(message.get("stream", ""))):
                 names += filter(None, found.split(","))  # Podman joins multiple names
         return self._only(names)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import math
-import secrets
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,7 +51,7 @@ def check_mounted(api: Api, spec: ContainerSpec, handle: Handle) -> None:
 @contextmanager
 def _container_with(api: Api, image: str, mounts: Sequence[Mount]) -> Iterator[Handle]:
     """Create a container with these mounts that is never started, and remove it."""
-    task_id = f"look-{secrets.token_hex(6)}"
+    task_id = f"look-{os.urandom(6).hex()}"
     binds = [bind(mount.source, mount.target, True) for mount in mounts]
     body = {
         "Image": image,

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 from localrun.errors import Problem
 
 _SHOWN = 3  # of one kind, in full and then by place
-_NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
+_NUMBER = r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?"
 
 
 def fold_places(first: list[str], count: int) -> str:
@@ -27,7 +27,7 @@ def fold_problems(problems: Iterable[Problem], section: str, names: Collection[s
     for number, problem in enumerate(problems):
         name, _, _ = problem.path.removeprefix(f"{section}.").partition(".")
         is_item = problem.path != f"{section}.{name}" and name in names
-        kind = (name, _NUMBER.sub("0", problem.message)) if is_item else (str(number),)
+        kind = (name, re.sub(_NUMBER, "0", problem.message)) if is_item else (str(number),)
         kinds.setdefault(kind, []).append(problem)
     return [one for (name, *_), equal in kinds.items() for one in _folded(equal, section, name)]
 
@@ -43,11 +43,14 @@ def _folded(equal: list[Problem], section: str, name: str) -> list[Problem]:
 
 def fold_warnings(warnings: Iterable[str], section: str) -> list[str]:
     """Return the warnings; of more than `_SHOWN` + 1 equal ones on items of an array, the others as one."""
+    warnings = list(warnings)
+    if len(warnings) <= _SHOWN + 1:
+        return warnings
     item = re.compile(rf"(.*?)({section}\.\w+)((?:\.[0-9]+)+)\b(.*)", re.DOTALL)
     kinds: dict[tuple[str, ...], list[tuple[str, str]]] = {}
     for number, warning in enumerate(warnings):
         found = item.match(warning)
-        kind = (found[1], found[2], _NUMBER.sub("0", found[4])) if found else (str(number),)
+        kind = (found[1], found[2], re.sub(_NUMBER, "0", found[4])) if found else (str(number),)
         kinds.setdefault(kind, []).append((warning, found[2] + found[3] if found else ""))
     folded: list[str] = []
     for (head, *rest), equal in kinds.items():
