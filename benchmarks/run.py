@@ -24,6 +24,7 @@ import logs
 import outputs
 import page
 import rate
+import reuse
 import routes
 from figures import Chapter, machine, show, show_targets
 from program import compile_modules
@@ -46,6 +47,7 @@ def main() -> int:
         "outputs": lambda: _in_folder(partial(outputs.compare, rounds=options.log_rounds), options.memory),
         "images": lambda: _in_folder(partial(images.compare, rounds=options.image_rounds, mib=options.large)),
         "edits": lambda: _in_folder(partial(edits.compare, rounds=options.image_rounds)),
+        "reuse": lambda: _in_folder(partial(reuse.compare, rounds=options.log_rounds), options.memory),
         "install": lambda: _in_folder(partial(install.compare, rounds=options.rounds)),
     }
     measured = [chapters[name]() for name in options.only or chapters]
@@ -57,13 +59,9 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "only",
-        nargs="*",
-        metavar="CHAPTER",
-        help="commands, routes, rate, batch, app-engine, page, logs, outputs, images, edits, install; "
-        "default: all",
-    )
+    chapters = "commands, routes, rate, batch, app-engine, page, logs, outputs, images, edits"
+    chapters += ", reuse, install"
+    parser.add_argument("only", nargs="*", metavar="CHAPTER", help=f"{chapters}; default: all")
     parser.add_argument("--rounds", type=int, default=15, help="rounds of commands and imports")
     parser.add_argument("--large", type=int, default=1024, help="size of the large bundle in MiB")
     parser.add_argument("--bursts", type=int, default=200, help="bursts of requests of each kind")

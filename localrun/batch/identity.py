@@ -22,7 +22,7 @@ from localrun.descriptor import Descriptor
 from localrun.manager.inputs import gather
 from localrun.manager.request import Request
 from localrun.values import FileValue
-from localrun.values.reuse.digests import ContentDigests
+from localrun.values.reuse.digests import digests_in
 
 _OPTIONS = (
     *("platform", "command", "environment", "network", "gpus", "bind_mounts", "hardened"),
@@ -57,7 +57,7 @@ class Identifier:
         self._shared = dict(sorted(shared.items()))
         self._request = request
         self._descriptor = descriptor
-        self._files = ContentDigests(cache)
+        self._files = digests_in(cache)
         self._seen: Counter[bytes] = Counter()
 
     def identify(self, row: Row) -> Row:

@@ -351,6 +351,26 @@ def test_a_change_of_a_large_output_is_noticed_by_its_time(tmp_path: Path) -> No
         assert bench.reasons() == [f"task {first.short_id} was the same, but outputs/copy was changed"]
 
 
+def test_new_files_among_the_outputs_are_a_change(bench: Bench) -> None:
+    first = bench.run("no")
+    (Path(first.folder) / "outputs/more").touch()
+    assert bench.reasons() == [f"task {first.short_id} was the same, but outputs has more files"]
+
+
+def test_outputs_whose_names_are_not_utf_8_are_verified(tmp_path: Path) -> None:
+    class Odd(Program):
+        def __call__(self, container: FakeContainer) -> int:
+            (container.path("/outputs") / os.fsdecode(b"caf\xe9")).write_text("x")
+            return super().__call__(container)
+
+    with bench_in(tmp_path, Odd()) as bench:
+        first = bench.run("no")
+        assert bench.submit().reused
+        (Path(first.folder) / "outputs" / os.fsdecode(b"caf\xe9")).write_text("y")
+        reason = f"task {first.short_id} was the same, but outputs/caf\\xe9 was changed"
+        assert bench.reasons() == [reason]
+
+
 def test_a_deleted_task_is_not_reused(bench: Bench) -> None:
     first = bench.run("no")
     bench.env.app.remove(first.id)

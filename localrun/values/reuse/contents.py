@@ -14,7 +14,7 @@ from localrun.task.file_state import FileState
 from localrun.task.fingerprint import SECRETS, input_part, mount_part
 from localrun.task.record import BindMount
 from localrun.values.layout import InputEntry, InputLayout
-from localrun.values.reuse.digests import ContentDigests
+from localrun.values.reuse.digests import digests_in
 
 CHEAP = 1 << 20  # bytes of a task's files that are read although its result may never be reused
 _MOST_FILES = 1000  # likewise
@@ -44,7 +44,7 @@ class ContentReader:
     """Reads the files of the tasks in the folder `home`; their digests are in `cache`."""
 
     def __init__(self, cache: Path, home: Path) -> None:
-        self._digests = ContentDigests(cache)
+        self._digests = digests_in(cache)
         self._home = home
 
     def read(

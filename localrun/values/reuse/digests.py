@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import time
+from functools import lru_cache
 from io import BufferedReader
 from pathlib import Path
 from typing import NoReturn, cast
@@ -16,6 +18,12 @@ from localrun.task.file_state import FileState
 _SMALL = 64 * 1024  # bytes; reading a smaller file is as fast as reading its digest
 _ATTEMPTS = 3  # to read a file that does not change in between
 _MOST = 10_000  # digests in memory
+
+
+@lru_cache(maxsize=4)
+def digests_in(cache: Path) -> ContentDigests:
+    """Return the digests of a cache, which all parts of this process share."""
+    return ContentDigests(cache)
 
 
 class ContentDigests:
@@ -31,13 +39,16 @@ class ContentDigests:
         Raises `OSError` if it is not a readable regular file, changes all the time, or is not in the
         `expected` state.
         """
+        state = FileState.of(os.stat(path))  # noqa: PTH116 - hot
+        if expected in (None, state) and (known := self._known.get(state)):
+            return known, state
         for _ in range(_ATTEMPTS):
             with cast("BufferedReader", fs.open_regular(path)) as file:
                 status = os.fstat(file.fileno())
                 state = FileState.of(status)
                 if expected is not None and state != expected:
                     break
-                digest = self._known.get(state) or self._load(status)
+                digest = self._load(status)
                 if not digest:
                     digest = f"0x{hashlib.file_digest(file, 'sha256').hexdigest()}"
                     if FileState.of(os.fstat(file.fileno())) != state:
@@ -61,6 +72,8 @@ class ContentDigests:
         return f"0x{hashed.hexdigest()}"
 
     def _keep(self, state: FileState, digest: str) -> None:
+        if time.time_ns() - max(state.mtime_ns, state.ctime_ns) <= file_cache.TIMESTAMP_RESOLUTION:
+            return  # a further write may leave this state
         if len(self._known) >= _MOST:
             self._known.clear()
         self._known[state] = digest

@@ -21,6 +21,7 @@ from localrun import fs
 from localrun.descriptor import Descriptor
 from localrun.errors import LocalrunError
 from localrun.task.frozen import decoder
+from localrun.undecodable import decode_record, encode_record
 from localrun.values.reuse.seal import Seal
 
 _RECENT = 64  # tasks of a bundle among which the most similar one is looked for
@@ -150,7 +151,7 @@ class ReuseIndex:
     # -- files -----------------------------------------------------------------------------------
 
     def _write(self, name: str, entry: ReuseEntry) -> None:
-        path, data = f"{self._path}/{name}", msgspec.json.encode(entry)
+        path, data = f"{self._path}/{name}", encode_record(entry)
         try:
             fs.write_atomic(path, data)
         except LocalrunError:
@@ -161,7 +162,7 @@ class ReuseIndex:
     def _read(self, name: str) -> ReuseEntry | None:
         try:
             with fs.open_regular(f"{self._path}/{name}") as stream:
-                found: ReuseEntry = decoder(ReuseEntry).decode(stream.read())
+                found: ReuseEntry = decode_record(decoder(ReuseEntry), stream.read())
                 return msgspec.structs.replace(found, sealed_ns=os.fstat(stream.fileno()).st_mtime_ns)
         except (OSError, ValueError, RecursionError):
             return None
