@@ -7,9 +7,23 @@ from localrun._version import __version__ as __version__
 if TYPE_CHECKING:
     from localrun.api import Task, TaskFailed, run, submit, tasks, using, wait_all
     from localrun.api.client import Client
+    from localrun.batch.handle import Batch
+    from localrun.batch.mapping import map  # noqa: A004 - as `Executor.map`
     from localrun.server.task_system import TaskManager
 
-__all__ = ["Client", "Task", "TaskFailed", "TaskManager", "run", "submit", "tasks", "using", "wait_all"]
+__all__ = [
+    "Batch",
+    "Client",
+    "Task",
+    "TaskFailed",
+    "TaskManager",
+    "map",
+    "run",
+    "submit",
+    "tasks",
+    "using",
+    "wait_all",
+]
 
 if not TYPE_CHECKING:  # type checkers must see only the names above
 
@@ -19,6 +33,8 @@ if not TYPE_CHECKING:  # type checkers must see only the names above
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         if name == "TaskManager":
             from localrun.server import task_system as home
+        elif name in ("Batch", "map"):
+            from localrun.batch import mapping as home
         elif name == "Client":
             from localrun.api import client as home
         else:

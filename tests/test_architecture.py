@@ -347,7 +347,7 @@ def test_no_two_public_classes_share_a_name(trees: dict[str, ast.Module]) -> Non
         for node in tree.body
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
     )
-    # the body of a request that creates multiple tasks has the same name in clients
+    # the body of a request that creates multiple tasks has this name in clients
     assert [name for name, count in names.items() if count > 1] == ["Batch"]
 
 

@@ -14,6 +14,8 @@ import localrun
 from localrun import errors
 from localrun.api.client import Answer, ServedTask
 from localrun.api.events import TaskEvents
+from localrun.batch.handle import BatchResults
+from localrun.batch.results import ResultLine
 from localrun.task import record
 from localrun.task.events import Event
 from localrun.task.frozen import Frozen
@@ -22,7 +24,9 @@ from localrun.values.listing import FileEntry
 
 from chapters.page import Page, code, sentence
 
-_FUNCTIONS = (localrun.run, localrun.submit, localrun.tasks, localrun.wait_all, localrun.using)
+_FUNCTIONS = (
+    *(localrun.run, localrun.submit, localrun.map, localrun.tasks, localrun.wait_all, localrun.using),
+)
 _OBJECTS = (Event, TaskEvents, FileEntry)
 _PARTS = (  # of a record, from the most to the least used
     *(record.Resources, record.StepRecord, record.UsageRecord, record.RunPlan, record.StoredOptions),
@@ -41,9 +45,12 @@ def page() -> Page:
     made.head("Functions")
     for function in _FUNCTIONS:
         _callable(made, function.__name__, function)
-    _class(made, "Task", localrun.Task, "The class `localrun.Task`")
-    _class(made, "Client", localrun.Client, "The class `localrun.Client`")
     one: type
+    _class(made, "Task", localrun.Task, "The class `localrun.Task`")
+    _class(made, "Batch", localrun.Batch, "`localrun.map` returns a")
+    for one in (ResultLine, BatchResults):
+        _class(made, one.__name__, one, "")
+    _class(made, "Client", localrun.Client, "The class `localrun.Client`")
     for one in (ServedTask, Answer):
         _class(made, one.__name__, one, "")
     made.head("TaskRecord")

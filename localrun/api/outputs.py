@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,12 @@ def as_python(record: TaskRecord, workspace: Workspace) -> dict[str, Any]:
         types = {name: one.type for name, one in _described(workspace).outputs.items()}
     except (OSError, DescriptorError):
         types = {}
-    return {name: _as_python(types.get(name), value) for name, value in record.outputs.items()}
+    return python_values(record.outputs, types)
+
+
+def python_values(outputs: Mapping[str, Any], types: Mapping[str, DataType]) -> dict[str, Any]:
+    """Return outputs of a record as Python values, with files as `Path`."""
+    return {name: _as_python(types.get(name), value) for name, value in outputs.items()}
 
 
 def _described(workspace: Workspace) -> descriptor.Descriptor:

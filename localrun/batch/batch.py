@@ -25,6 +25,7 @@ from localrun.batch.reuse import ReuseCounts
 from localrun.batch.rows import Row, RowSource
 from localrun.batch.store import BatchRecord, BatchStore, owned
 from localrun.console.batch import BatchCounts
+from localrun.descriptor import Descriptor
 from localrun.errors import Cause, InputsError, LocalrunError, TaskKilled, UsageError
 from localrun.manager.request import Request
 from localrun.manager.submission import read_requested
@@ -44,7 +45,8 @@ class BatchOptions(msgspec.Struct, frozen=True, kw_only=True):
     folder. `output` gets the files, in a folder for each row; with `in_image`, geometries are moved from a
     crop into the whole image. With `resume`, the rows that have ended are not repeated, except failed ones
     with `rerun_failed`. With `skip_invalid`, invalid rows end as FAILED instead of keeping all rows from
-    running.
+    running. `batch` is the id of the batch to resume or to create; empty: that with these results, or a new
+    one.
     """
 
     output: Path | None = None
@@ -53,6 +55,7 @@ class BatchOptions(msgspec.Struct, frozen=True, kw_only=True):
     rerun_failed: bool = False
     skip_invalid: bool = False
     in_image: bool = False
+    batch: str = ""
 
     @property
     def table(self) -> Path | None:
@@ -65,7 +68,7 @@ class BatchOptions(msgspec.Struct, frozen=True, kw_only=True):
         return self.results.absolute().with_suffix(".jsonl")
 
 
-class Batch:
+class BatchRun:
     """Rows that run on a backend; iterate over it for the result of each row, in the order of their ends.
 
     Creating it checks all rows, and starts none. Raises `InputsError` with the problems of all rows, and what
@@ -94,7 +97,8 @@ class Batch:
             raise _invalid_rows(self.checked)
         self._store = BatchStore(app.settings.home)
         self._guard = threading.RLock()  # of the record
-        self._stopped = False
+        self._stopped = self._paused = False
+        self.is_open = False  # whether the table has only results that count
         self._in_flight = 0
         self._done: set[int] = set()
         self._counts: Counter[str] = Counter()
@@ -106,7 +110,9 @@ class Batch:
             limit = app.settings.disk_stop
             self._output = OutputFolder(options.output, app.store, limit, in_image=options.in_image)
         self._earlier = self._find_earlier(place)
-        self.record = self._earlier or self._store.create(bundle=self._bundle_name, name=self._bundle.name)
+        self.record = self._earlier or self._store.create(
+            options.batch, bundle=self._bundle_name, name=self._bundle.name
+        )
         self._lock: int | None = self._store.acquire(self.record)
         path = place or self._store.results(self.record.id)
         self.table = ResultTable(path, list(self.checked.columns), list(self._bundle.descriptor.outputs))
@@ -119,6 +125,8 @@ class Batch:
 
     def _find_earlier(self, place: Path | None) -> BatchRecord | None:
         """Return the batch to resume. Raises `UsageError` if the results would replace another file."""
+        if self._options.batch:
+            return self._store.load(self._options.batch)
         found = self._store.find(place, self._bundle_name, self._source.describe())
         if found is not None and self._options.resume:
             return found
@@ -206,6 +214,11 @@ class Batch:
         return dict(self._counts)
 
     @property
+    def descriptor(self) -> Descriptor:
+        """The descriptor of the bundle."""
+        return self._bundle.descriptor
+
+    @property
     def is_complete(self) -> bool:
         """Whether all rows have ended."""
         return sum(self._counts.values()) == self.checked.total
@@ -241,7 +254,10 @@ class Batch:
         Raises `LocalrunError` if no more rows can run, e.g. without an engine.
         """
         try:
+            if self._stopped or self._paused:
+                return
             self._open()
+            self.is_open = True
             yield from self._run()
         finally:
             self.close()
@@ -270,7 +286,7 @@ class Batch:
                 continue
             while self._in_flight >= self._backend.slots:
                 yield from self._next(None)
-            if self._stopped:
+            if self._stopped or self._paused:
                 break
             self._backend.start(row, self.record.attempt)
             self._in_flight += 1
@@ -309,6 +325,10 @@ class Batch:
         if time.monotonic() - self._saved > _SAVE_INTERVAL:
             self._update(self.record)
         return result
+
+    def pause(self) -> None:
+        """Start no more rows; those in flight continue. Safe in another thread than the iteration."""
+        self._paused = True
 
     def stop(self, grace: float | None = None) -> None:
         """Stop the rows in flight and start no more. Safe in another thread than the iteration.

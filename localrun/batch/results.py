@@ -102,14 +102,29 @@ def read_lines(path: Path, notify: Callable[[str], None] = lambda _: None) -> It
 
     Raises `OSError`.
     """
+    yield from (line for line, _ in read_lines_after(path, 0, notify))
+
+
+def read_lines_after(
+    path: Path, position: int, notify: Callable[[str], None] = lambda _: None
+) -> Iterator[tuple[ResultLine, int]]:
+    """Yield the lines from a position on, each with the position behind it. As `read_lines`."""
     with fs.open_regular(path) as stream:
+        stream.seek(position)
         for number, text in enumerate(stream, 1):
             if not text.endswith(b"\n"):
                 return
+            position += len(text)
             try:
-                yield decode_record(_DECODER, text)
+                yield decode_line(text), position
             except ValueError:
                 notify(f"{path}:{number}: the line is damaged and was removed")
+
+
+def decode_line(text: bytes) -> ResultLine:
+    """Return a line of a table. Raises `ValueError` if it is damaged."""
+    line: ResultLine = decode_record(_DECODER, text)
+    return line
 
 
 class ResultTable:
@@ -130,11 +145,11 @@ class ResultTable:
             with fs.atomic_file(self.csv) as temp, temp.open("wb") as stream:
                 stream.write(_csv(self.heads))
                 for line in read_lines(self.path):
-                    stream.write(_csv(self._cells(line)))
+                    stream.write(_csv(self.cells(line)))
 
     def add(self, line: ResultLine) -> None:
         """Append a line to both files."""
-        contents = ((self.path, encode_record(line) + b"\n"), (self.csv, _csv(self._cells(line))))
+        contents = ((self.path, encode_record(line) + b"\n"), (self.csv, _csv(self.cells(line))))
         with fs.wrap_os_errors(self.path.parent):
             for path, content in contents:
                 with path.open("ab", buffering=0) as stream:
@@ -147,7 +162,8 @@ class ResultTable:
         outputs = [f"outputs.{name}" if name in (*FIXED, *self._inputs) else name for name in self._outputs]
         return [*_BEFORE, *inputs, *_BETWEEN, *outputs, *_AFTER]
 
-    def _cells(self, line: ResultLine) -> list[Any]:
+    def cells(self, line: ResultLine) -> list[Any]:
+        """Return the cells of a line, in the order of `heads`."""
         groups = ([getattr(line, name) for name in names] for names in (_BEFORE, _BETWEEN, _AFTER))
         before, between, after = groups
         inputs = [line.inputs.get(name) for name in self._inputs]

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
 
 from localrun.descriptor import Descriptor
-from localrun.errors import Problem
+from localrun.descriptor.types import format_value
+from localrun.errors import InputsError, Problem
 from localrun.manager.inputs import override
 from localrun.manager.request import Request
 from localrun.task.record import BatchRow
+from localrun.values.parsing import unknown_input
+from localrun.values.region_names import parse_region_name
+
+ID = "id"
+_NAMESPACE = uuid.UUID("5f1cf1a5-0d0c-4d0c-9f0b-7a4c6f2f6b51")  # of the ids of tasks
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -40,7 +47,7 @@ class Row(msgspec.Struct, frozen=True):
 
     def task_id(self, attempt: int) -> str:
         """Return the id of the task of an identified row, which is always the same for an attempt, from 1."""
-        return str(uuid.uuid5(uuid.UUID(self.batch), f"{self.digest}/{self.occurrence}/{attempt}"))
+        return str(uuid.uuid5(_NAMESPACE, f"{self.batch}/{self.digest}/{self.occurrence}/{attempt}"))
 
     def request(self, shared: Request) -> Request:
         """Return the request for the row's task, with what all rows share."""
@@ -61,16 +68,73 @@ class RowSource(Protocol):
 
 
 class ListedRows:
-    """Rows from memory."""
+    """Rows from mappings. None means the default of an input, `id` names the row unless it is an input."""
 
     file = ""
 
-    def __init__(self, rows: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(self, rows: Sequence[Any]) -> None:
         self._rows = rows
-
-    def rows(self, descriptor: Descriptor) -> Iterator[Row]:  # noqa: ARG002
-        for number, values in enumerate(self._rows, 1):
-            yield Row(number, values)
 
     def describe(self) -> dict[str, Any]:
         return {"rows": len(self._rows)}
+
+    def rows(self, descriptor: Descriptor) -> Iterator[Row]:
+        """Yield the rows. Raises `InputsError` if there are none."""
+        if not self._rows:
+            raise InputsError("there are no rows", remedy="pass at least one row")
+        for number, values in enumerate(self._rows, 1):
+            yield _row(number, values, descriptor)
+
+
+class GridRows:
+    """All combinations of the values of inputs; the last input changes fastest."""
+
+    file = ""
+
+    def __init__(self, axes: Mapping[str, Iterable[Any]]) -> None:
+        self._axes = {name: list(values) for name, values in axes.items()}
+
+    def describe(self) -> dict[str, Any]:
+        return {"axes": {name: len(values) for name, values in self._axes.items()}}
+
+    def rows(self, descriptor: Descriptor) -> Iterator[Row]:
+        """Yield the rows. Raises `InputsError` if there are none."""
+        empty = [name for name, values in self._axes.items() if not values]
+        if empty or not self._axes:
+            problems = [Problem(f"inputs.{name}", "there are no values") for name in empty]
+            raise InputsError("there are no rows", remedy="pass at least one value", problems=problems)
+        for number, values in enumerate(itertools.product(*self._axes.values()), 1):
+            yield _row(number, dict(zip(self._axes, values, strict=True)), descriptor)
+
+
+def _row(number: int, given: Any, descriptor: Descriptor) -> Row:
+    if not isinstance(given, Mapping):
+        message = f"expected inputs by name, found {format_value(given)}"
+        return Row(number, {}, problems=(Problem("", message),))
+    values = {name: _plain(value) for name, value in given.items() if value is not None}
+    problems = [
+        _unknown(name, descriptor) for name in values if name != ID and not is_input(name, descriptor)
+    ]
+    name = values.pop(ID, "") if ID not in descriptor.inputs else ""
+    if isinstance(name, bool) or not isinstance(name, str | int):
+        problems.append(Problem(f"inputs.{ID}", f"invalid id {format_value(name)}", "use a string"))
+        name = ""
+    return Row(number, values, str(name), problems=tuple(problems))
+
+
+def is_input(name: Any, descriptor: Descriptor) -> bool:
+    """Return whether a column is an input, or a region of one."""
+    region = parse_region_name(name) if isinstance(name, str) else None
+    return name in descriptor.inputs or (region is not None and region.parameter in descriptor.inputs)
+
+
+def _unknown(name: Any, descriptor: Descriptor) -> Problem:
+    if isinstance(name, str):
+        return unknown_input(name, descriptor)
+    return Problem("", f"expected the name of an input, found {format_value(name)}")
+
+
+def _plain(value: Any) -> Any:
+    """Return the Python value of a scalar of NumPy, such as a cell of a data frame."""
+    item = getattr(value, "item", None)
+    return item() if callable(item) and getattr(value, "ndim", None) == 0 else value

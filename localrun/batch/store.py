@@ -20,7 +20,7 @@ from localrun.task.frozen import Frozen
 from localrun.task.process import current_process
 from localrun.task.record import ProcessId
 
-_ID = re.compile(r"[0-9a-f-]{36}")
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 BatchState = Literal["running", "stopped", "ended"]
 
 
@@ -64,11 +64,11 @@ class BatchStore:
     def folder(self, batch: str) -> Path:
         return self.path / batch
 
-    def create(self, **fields: Any) -> BatchRecord:
-        """Create a batch under a new id. Raises `LocalrunError` if it cannot be written."""
-        record = BatchRecord(id=str(uuid.uuid4()), created=time.time(), **fields)
+    def create(self, batch: str = "", **fields: Any) -> BatchRecord:
+        """Create a batch under an id, or a new one. Raises `LocalrunError` if it cannot be written."""
+        record = BatchRecord(id=batch or str(uuid.uuid4()), created=time.time(), **fields)
         with fs.wrap_os_errors(self.path.parent):
-            self.folder(record.id).mkdir(parents=True)
+            self.folder(record.id).mkdir(parents=True, exist_ok=bool(batch))
             ignored = self.path.parent / ".gitignore"
             if not ignored.exists():
                 ignored.write_text("*\n")

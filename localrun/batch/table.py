@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 from localrun import fs
-from localrun.batch.rows import Row
+from localrun.batch.rows import ID, Row, is_input
 from localrun.descriptor import Descriptor
 from localrun.descriptor.types import format_value
 from localrun.errors import InputsError, Problem
@@ -27,9 +27,7 @@ from localrun.undecodable import escape, is_text
 from localrun.units import format_count
 from localrun.values import FileValue, parse_assignments
 from localrun.values.parsing import resolve_files, unknown_input
-from localrun.values.region_names import parse_region_name
 
-ID = "id"
 _MOST_BYTES = 64 << 20  # of a line or a cell
 _JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
 _OTHER_FORMATS = {
@@ -118,7 +116,7 @@ class TableRows:
             if not isinstance(name, str | int) or isinstance(name, bool):
                 problems.append(_problem(ID, f"invalid id {format_value(name)}", "use a string"))
                 name = ""
-            problems += (unknown_input(one, descriptor) for one in found if not _is_input(one, descriptor))
+            problems += (unknown_input(one, descriptor) for one in found if not is_input(one, descriptor))
             for key, value in found.items():
                 if "\\u0000" in json.dumps(value):
                     problems.append(
@@ -199,7 +197,7 @@ class TableRows:
                 problems.append(
                     self._problem(f"duplicate column {name!r}", "remove one of them", place, line)
                 )
-            elif not _is_input(name, descriptor) and name != ID:
+            elif not is_input(name, descriptor) and name != ID:
                 problems.append(self._unknown(name, descriptor, place, line))
         if problems:
             raise InputsError(f"invalid columns in {self.file}", remedy="correct them", problems=problems)
@@ -248,11 +246,6 @@ class TableRows:
 def _lines(stream: BinaryIO) -> Iterator[bytes]:
     while line := stream.readline(_MOST_BYTES):
         yield line
-
-
-def _is_input(name: str, descriptor: Descriptor) -> bool:
-    region = parse_region_name(name)
-    return name in descriptor.inputs or (region is not None and region.parameter in descriptor.inputs)
 
 
 def _unreadable(text: str) -> tuple[str, str] | None:

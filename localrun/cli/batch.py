@@ -24,7 +24,7 @@ from localrun.units import format_count
 
 if TYPE_CHECKING:
     from localrun.app import App
-    from localrun.batch.batch import Batch, BatchOptions
+    from localrun.batch.batch import BatchOptions, BatchRun
     from localrun.batch.product import Axis
     from localrun.batch.rows import RowSource
 
@@ -144,10 +144,10 @@ def _batch(
     jobs: int | None,
     cluster: str | None,
     notify: Callable[[str], None],
-) -> Batch:
+) -> BatchRun:
     """Check all rows, and return the batch, which has not started."""
     from localrun.batch.backends import backend_for
-    from localrun.batch.batch import Batch
+    from localrun.batch.batch import BatchRun
     from localrun.manager.option_hints import option_hints
 
     app.connect_in_background()
@@ -156,16 +156,16 @@ def _batch(
         raise UsageError("a batch cannot run an iExec app", remedy="use `localrun run --profile iexec`")
     backend = backend_for(app, request, cluster=cluster, jobs=jobs, notify=notify)
     with option_hints(options.names_of_command):
-        return Batch(app, request, source, chosen, backend=backend, notify=notify)
+        return BatchRun(app, request, source, chosen, backend=backend, notify=notify)
 
 
-def _stop(batch: Batch, progress: BatchProgress, number: int) -> None:
+def _stop(batch: BatchRun, progress: BatchProgress, number: int) -> None:
     """Stop the rows in flight. Called in a new thread for each signal."""
     progress.notify("stopping (press Ctrl+C again to kill)" if number == 1 else "killing")
     batch.stop(None if number == 1 else 0.0)
 
 
-def _report(batch: Batch, choices: Choices, *, stopped: bool) -> int:
+def _report(batch: BatchRun, choices: Choices, *, stopped: bool) -> int:
     """Print the summary, and return the exit code."""
     finished, total = batch.counts.get("FINISHED", 0), len(batch)
     table = _shown(batch.table.csv)

@@ -10,7 +10,7 @@ from typing import Any
 
 from localrun.app import App
 from localrun.batch.backend import Backend
-from localrun.batch.batch import Batch, BatchOptions
+from localrun.batch.batch import BatchOptions, BatchRun
 from localrun.batch.local import LocalBackend
 from localrun.batch.rows import ListedRows, RowSource
 from localrun.engines.fake import FakeContainer, FakeEngine
@@ -71,13 +71,13 @@ class Project:
         jobs: int = 4,
         backend: Backend | None = None,
         **options: Any,
-    ) -> Batch:
+    ) -> BatchRun:
         """Return a batch like that of a new process."""
         app = app or self.app()
         given = BatchOptions(**{"results": self.results, **options})
         source = ListedRows(rows) if isinstance(rows, list) else rows
         backend = backend or LocalBackend(app, self.request, jobs)
-        return Batch(app, self.request, source, given, backend=backend, notify=self.notes.append)  # type: ignore[arg-type]
+        return BatchRun(app, self.request, source, given, backend=backend, notify=self.notes.append)  # type: ignore[arg-type]
 
     def run(self, rows: RowSource | Sequence[Mapping[str, Any]], **options: Any) -> list[int]:
         """Run a batch, and return the values of `a` of the containers that it started."""

@@ -31,6 +31,12 @@ def test_discs_come_in_the_order_of_their_radii(plan: ScriptedEngine, localrun: 
     assert sorted(run.read("radius") for run in plan.runs) == ["1", "2", "3"]
 
 
+def test_a_survey_has_a_table_with_the_area_of_each_disc(plan: ScriptedEngine, localrun: Bench) -> None:
+    found = discs.survey(BUNDLE, [1, 2], home=localrun.folder, results=localrun.folder / "survey.csv")
+    assert sorted((line.inputs["radius"], line.outputs["area"]) for line in found) == [(1, 0.25), (2, 0.25)]
+    assert found.table.read_text().count("FINISHED") == len(plan.runs) == 2
+
+
 def test_a_series_ends_with_the_disc_that_does_not_fit(plan: ScriptedEngine, localrun: Bench) -> None:
     plan.plan(exit_code=1, stderr="does not fit")
     found = list(discs.growing(BUNDLE, home=localrun.folder))

@@ -10,7 +10,7 @@ from typing import Any
 from distributed import LocalCluster
 
 from localrun.app import App
-from localrun.batch.batch import Batch, BatchOptions
+from localrun.batch.batch import BatchOptions, BatchRun
 from localrun.batch.cluster.backend import ClusterBackend
 from localrun.batch.cluster.worker import NAME, NodePlugin
 from localrun.batch.rows import ListedRows
@@ -90,8 +90,8 @@ class Nodes:
 
     def batch(
         self, rows: Any, *, app: App | None = None, request: Request | None = None, **options: Any
-    ) -> Batch:
+    ) -> BatchRun:
         app, request = app or self.client(), request or self.request
         backend = ClusterBackend(app, request, self.address, notify=self.notes.append)
         given = BatchOptions(results=self.folder / "results.csv", **options)
-        return Batch(app, request, ListedRows(rows), given, backend=backend)
+        return BatchRun(app, request, ListedRows(rows), given, backend=backend)

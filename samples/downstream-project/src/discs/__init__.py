@@ -1,5 +1,5 @@
 """Discs of many sizes, drawn by the task of the project."""
 
-from discs.series import Disc, draw, growing
+from discs.series import Disc, draw, growing, survey
 
-__all__ = ["Disc", "draw", "growing"]
+__all__ = ["Disc", "draw", "growing", "survey"]

@@ -32,6 +32,12 @@ def draw(
     return [_disc(task, radius) for task, radius in zip(tasks, wanted, strict=True)]
 
 
+def survey(bundle: str | os.PathLike[str], radii: Iterable[float], **options: Any) -> localrun.Batch:
+    """Draw discs of the same size in a batch, and return it with its table of results when all are drawn."""
+    batch = localrun.map(bundle, [{"radius": radius} for radius in radii], size=32, **options)
+    return batch.wait()
+
+
 def growing(bundle: str | os.PathLike[str], size: int = 32, **options: Any) -> Iterator[Disc]:
     """Draw discs of doubling size until one does not fit."""
     radius = 1.0
