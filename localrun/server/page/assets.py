@@ -21,7 +21,9 @@ PAGE_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
-_VIEWS = re.compile(r"(task/[^/]+|run|compare|queue|events)/?")  # of the page: its own history entries
+_VIEWS = re.compile(
+    r"((task|batch)/[^/]+|batches|run|compare|queue|events)/?"
+)  # of the page: its own history entries
 _HASHED = re.compile(r"static/.*-[\w-]{8,}\.\w+")  # the name changes with the content
 _MAX_SIZE = 16 * 1024**2  # bytes of a file
 _TYPES = {

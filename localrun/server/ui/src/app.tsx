@@ -17,6 +17,8 @@ const LAZY: Record<string, () => Promise<View>> = {
   task: async () => (await import("./views/task")).TaskPage,
   run: async () => (await import("./views/run")).RunPage,
   compare: async () => (await import("./views/compare")).ComparePage,
+  batches: async () => (await import("./views/batches")).BatchesPage,
+  batch: async () => (await import("./views/batch")).BatchPage,
   queue: async () => (await import("./views/queue")).QueuePage,
   events: async () => (await import("./views/events")).EventsPage,
 };
@@ -40,8 +42,9 @@ export function App() {
   useEffect(() => {
     if (!ready || locked) return;
     get<Session>("/session").then(setSession, () => undefined);
-    // the list and a task start the events after their own data
-    if (LAZY[currentAddress().path.split("/")[0] ?? ""] && !currentAddress().path.startsWith("task/")) hub.startAfter("");
+    // lists, tasks and batches start the events after their own data
+    const [view = ""] = currentAddress().path.split("/");
+    if (LAZY[view] && !["task", "batch", "batches"].includes(view)) hub.startAfter("");
   }, [ready, locked]);
   useKeys({
     "?": () => setHelp((old) => !old),
@@ -105,7 +108,7 @@ function Current({ name, id, query, hash }: CurrentProps): ComponentChildren {
     );
   }
   const View = views[name];
-  return View ? <View key={name === "task" ? id : name} id={id} query={query} hash={hash} /> : null;
+  return View ? <View key={name === "task" || name === "batch" ? id : name} id={id} query={query} hash={hash} /> : null;
 }
 
 function Unknown() {

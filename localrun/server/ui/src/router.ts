@@ -35,6 +35,10 @@ export function taskHref(id: string): string {
   return `${BASE}task/${encodeURIComponent(id)}`;
 }
 
+export function batchHref(id: string): string {
+  return `${BASE}batch/${encodeURIComponent(id)}`;
+}
+
 export function useAddress(): Address {
   const [address, setAddress] = useState(currentAddress);
   useEffect(() => {

@@ -1,11 +1,12 @@
 import { openStream, type Connection } from "../stream/reader";
 import type { ServerEvent } from "../stream/parser";
 import { request } from "./client";
-import type { JournalLine, LiveEvent } from "./types";
+import type { Batch, JournalLine, LiveEvent } from "./types";
 
 export type HubEvent =
   | { type: "task"; event: LiveEvent }
   | { type: "journal"; line: JournalLine }
+  | { type: "batch"; batch: Batch }
   | { type: "reset" };
 
 type Listener = (event: HubEvent) => void;
@@ -78,6 +79,7 @@ export function decode(event: ServerEvent): HubEvent | null {
   try {
     const data = JSON.parse(event.data) as unknown;
     if (event.event === "journal") return { type: "journal", line: data as JournalLine };
+    if (event.event === "batch") return { type: "batch", batch: (data as { batch: Batch }).batch };
     const live = data as LiveEvent;
     return typeof live.task_id === "string" ? { type: "task", event: { ...live, kind: live.kind ?? event.event } } : null;
   } catch {

@@ -63,6 +63,7 @@ export interface Row {
   problems: number;
   values: Value[];
   metadata?: JsonObject;
+  batch?: { id: string; row: number; name: string } | null;
   image: { direction: string; name: string } | null;
 }
 
@@ -366,6 +367,56 @@ export interface LiveEvent {
   data?: JsonObject;
   time: number;
   task?: Row;
+}
+
+export type BatchState = "running" | "ended" | "stopped" | "cancelled";
+
+/** A batch: `batch` of `GET /batch/ID`. */
+export interface Batch {
+  batch_id: string;
+  name: string;
+  bundle: string;
+  state: BatchState;
+  created: number;
+  ended: number | null;
+  total: number;
+  counts: Counts;
+  invalid: number;
+  assigned_by: string;
+  can_cancel: boolean;
+  can_resume: boolean;
+  can_rerun: boolean;
+  error: string | null;
+  rate: number | null;
+}
+
+/** A row of a batch that has started. */
+export interface BatchRow {
+  row: number;
+  id: string;
+  state: State;
+  final: boolean;
+  cause: string | null;
+  message: string;
+  task: string;
+  node: string;
+  seconds: number | null;
+  started?: number | null;
+  memory_peak: number | null;
+  reused: boolean;
+  inputs: Value[];
+  outputs: Value[];
+  image: { direction: string; name: string } | null;
+}
+
+export interface BatchRows {
+  rows: BatchRow[];
+  counts: Counts;
+  matching: number;
+  total: number;
+  offset: number;
+  event_id: string;
+  time: number;
 }
 
 export interface Session {

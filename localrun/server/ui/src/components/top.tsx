@@ -4,6 +4,7 @@ import type { Connection } from "../stream/reader";
 
 const VIEWS: [string, string, string][] = [
   ["", "/ui/", "Tasks"],
+  ["batches", "/ui/batches", "Batches"],
   ["run", "/ui/run", "Run"],
   ["queue", "/ui/queue", "Queue"],
   ["events", "/ui/events", "Events"],
@@ -25,7 +26,7 @@ interface Props {
 }
 
 export function Top({ current, home, version, onHelp }: Props) {
-  const active = current === "task" || current === "compare" ? "" : current;
+  const active = current === "task" || current === "compare" ? "" : current === "batch" ? "batches" : current;
   return (
     <header class="top">
       <a class="mark" href="/ui/" title={version ? `localrun ${version}` : "localrun"}>

@@ -6,7 +6,8 @@ import { Prose } from "../components/prose";
 import { StateBadge } from "../components/icon";
 import { Ago, secondsOf } from "../components/time";
 import { stripAnsi } from "../model/ansi";
-import { bytes, duration, number } from "../model/format";
+import { bytes, duration, number, shortId } from "../model/format";
+import { batchHref } from "../router";
 
 interface Props {
   view: TaskView;
@@ -64,6 +65,11 @@ export function TaskHead({ view, now, onKill, onRerun, failure }: Props) {
         {row.exit_code !== null && (
           <span>
             exit code <b>{row.exit_code}</b>
+          </span>
+        )}
+        {row.batch && (
+          <span>
+            row <b>{row.batch.name || row.batch.row}</b> of <a href={batchHref(row.batch.id)}>batch {shortId(row.batch.id)}</a>
           </span>
         )}
         {row.assigned_by && (
