@@ -14,6 +14,7 @@ Schema = dict[str, Any]
 
 _TITLES = {
     "tasks": "Tasks",
+    "batches": "Batches",
     "health": "Server",
     "watching": "Logs and events",
     "files": "Inputs and outputs",

@@ -22,6 +22,7 @@ from localrun.errors import LocalrunError
 from localrun.server import schemas
 from localrun.server.appengine.application import AppEngineDispatcher, make_app_engine_api
 from localrun.server.appengine.paths import AppEnginePathMiddleware
+from localrun.server.batches import models as batch_models
 from localrun.server.error_handlers import ExceptionHandlers
 from localrun.server.journal import HeartbeatEmitter
 from localrun.server.methods import MethodsMiddleware
@@ -29,6 +30,7 @@ from localrun.server.page import models
 from localrun.server.request_limits import RequestLimitMiddleware
 from localrun.server.routes import (
     actions,
+    batches,
     bundles,
     details,
     feed,
@@ -50,7 +52,7 @@ _REFS = "#/components/schemas/{model}"
 # images before files, whose paths include those of images
 _ROUTES = (
     *(tasks, listing, details, health, actions, streams, logs, images),
-    *(feed, queue, files, bundles, session, page),
+    *(feed, queue, files, bundles, batches, session, page),
 )
 _MODELS = (
     schemas.ErrorResponse,
@@ -59,6 +61,8 @@ _MODELS = (
     schemas.Batch,
     schemas.Completion,
     schemas.HeartbeatRequest,
+    batch_models.DocumentedBatch,
+    batch_models.ResumedBatch,
     models.Rerun,
     models.LogPage,
     models.CheckRequest,

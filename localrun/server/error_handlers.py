@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,6 +31,8 @@ from localrun.server.methods import allowed_methods
 from localrun.server.rejection import Rejection, error_content, error_response, is_page_path
 from localrun.server.request_log import RequestLog
 from localrun.suggestions import did_you_mean
+
+_ROW = re.compile(r"row (\d+)(?:, column (.*))?", re.DOTALL)  # of a batch, from 1
 
 # the first match counts; 422: the request can never succeed as it is; 409, 503, 507: it may succeed later
 _STATUSES: list[tuple[int, tuple[type[LocalrunError], ...]]] = [
@@ -65,14 +68,19 @@ def _text(part: LocalrunError | Problem) -> str:
 
 
 def _item(error: LocalrunError, problem: Problem) -> dict[str, Any]:
-    location = problem.path.split(".") if problem.path else []
     return {
         "type": str(error.cause).lower(),
-        "loc": ["body", "task", *location],
+        "loc": ["body", *_location(problem.path)],
         "msg": _text(problem),
         "input": None,
         "ctx": {"error": error.message, **problem.as_dict()},
     }
+
+
+def _location(path: str) -> list[str | int]:
+    if row := _ROW.fullmatch(path):
+        return ["rows", int(row[1]), *filter(None, [row[2]])]
+    return ["task", *(path.split(".") if path else [])]
 
 
 class ExceptionHandlers:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter as Count
 from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
@@ -13,6 +13,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from localrun._version import __version__
+from localrun.server.batches.models import BatchState
 from localrun.server.reservations import read_capacity, read_entries
 from localrun.task.events import Event
 from localrun.task.record import TaskRecord
@@ -27,7 +28,8 @@ _SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 6 * 3600, 24 
 class Metrics:
     """The metrics of one server: those of its tasks since its start, and the current ones of the machine.
 
-    `tasks` returns the records of all tasks of the folder, and `engine_status` whether the engine answers.
+    `tasks` returns the records of all tasks of the folder, `batches` its batches as clients see them, and
+    `engine_status` whether the engine answers.
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class Metrics:
         app: App,
         tasks: Callable[[], Iterator[TaskRecord]],
         engine_status: Callable[[], dict[str, Any]],
+        batches: Callable[[], Iterator[dict[str, Any]]],
     ) -> None:
         self._app = app
         self._registry = CollectorRegistry()
@@ -47,7 +50,7 @@ class Metrics:
         self._wait = self._histogram(
             "localrun_task_wait_seconds", "Time that a task waited for CPUs, memory, GPUs or disk."
         )
-        self._registry.register(_Current(app, tasks, engine_status))
+        self._registry.register(_Current(app, tasks, engine_status, batches))
         ProcessCollector(registry=self._registry)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
@@ -90,10 +93,12 @@ class _Current(Collector):
         app: App,
         tasks: Callable[[], Iterator[TaskRecord]],
         engine_status: Callable[[], dict[str, Any]],
+        batches: Callable[[], Iterator[dict[str, Any]]],
     ) -> None:
         self._app = app
         self._tasks = tasks
         self._engine_status = engine_status
+        self._batches = batches
 
     def describe(self) -> Iterator[GaugeMetricFamily]:
         """Return nothing, so that the registry does not collect at the start."""
@@ -110,6 +115,7 @@ class _Current(Collector):
         for labels, number in sorted(counts.items()):
             tasks.add_metric(labels, number)
         yield tasks
+        yield from self._of_batches()
         yield from self._machine()
         status = self._engine_status()
         up = GaugeMetricFamily("localrun_engine_up", "Whether the container engine answers (1) or not (0).")
@@ -118,6 +124,27 @@ class _Current(Collector):
         if status["available"]:
             values = {name: str(status[name]) for name in ("name", "version")}
             yield InfoMetricFamily("localrun_engine", "The container engine.", values)
+
+    def _of_batches(self) -> Iterator[GaugeMetricFamily]:
+        """Yield the batches by state, and the rows of those that run."""
+        found = list(self._batches())
+        batches = GaugeMetricFamily("localrun_batches", "Batches of this folder by state.", labels=["state"])
+        for state in get_args(BatchState):
+            batches.add_metric([state], sum(batch["state"] == state for batch in found))
+        yield batches
+        rows = GaugeMetricFamily(
+            "localrun_batch_rows",
+            "Rows of the running batches by state; `open` have not ended.",
+            labels=["state"],
+        )
+        counts = Count({str(state): 0 for state in TaskState if state.is_final} | {"open": 0})
+        for batch in found:
+            if batch["state"] == "running":
+                counts.update(batch["counts"])
+                counts["open"] += batch["total"] - sum(batch["counts"].values())
+        for name, number in sorted(counts.items()):
+            rows.add_metric([name], number)
+        yield rows
 
     def _machine(self) -> Iterator[GaugeMetricFamily]:
         """Yield the queue and the reservations of this machine, which all folders and users share."""

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
+import anyio.to_thread
 import msgspec
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
@@ -18,6 +19,7 @@ from localrun.server.schemas import Batch, Submission
 
 Model = TypeVar("Model", bound=BaseModel)
 
+_LARGE = 256 * 1024  # bytes that are decoded in a thread
 _MAX_DEPTH = 100  # objects and lists inside each other; far below the recursion limit of any encoder
 _LONG_NUMBER = re.compile(rb"\d{19}")
 _MIN_INTEGER, _MAX_INTEGER = -(2**63), 2**64 - 1
@@ -54,7 +56,9 @@ async def read_json(request: Request, default: Any = None) -> Any:
         if data.startswith(magic):
             hint = "send the JSON text itself; bundles are uploaded with POST /bundle"
             raise Rejection(415, f"The body is {name} data, not JSON", hint)
-    return decode(data)
+    if len(data) < _LARGE:
+        return decode(data)
+    return await anyio.to_thread.run_sync(decode, data)
 
 
 def decode(data: bytes) -> Any:

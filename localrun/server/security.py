@@ -28,7 +28,8 @@ Values = dict[bytes, str | None]  # of headers, by name in lower case
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _HEALTH = frozenset({"/health/live", "/health/ready", PING})
 _OPEN = _HEALTH | {"/docs", "/openapi.json", "/favicon.ico", "/session"}  # without data of tasks
-_VALUE_LIMIT = 64 * 1024**2  # bytes of a value in JSON, as long as a geometry may be
+_WITH_FILES = ("/task/", "/batch/")
+_VALUE_LIMIT = 64 * 1024**2  # bytes of a value in JSON, as long as a geometry may be, and of a batch
 _CODES = "/session/codes"  # also with the key of the server's file
 _HOW_TO_AUTHENTICATE = (
     'send the token with each request, e.g. `curl -H "Authorization: Bearer $LOCALRUN_TOKEN" URL`; '
@@ -116,6 +117,8 @@ class SecurityMiddleware:
             return self._options.upload_limit if kind.startswith("multipart/") else _VALUE_LIMIT
         is_input = scope["method"] == "PUT" and path.startswith("/task/") and "/inputs/" in path
         is_bundle = scope["method"] == "POST" and path == "/bundle"
+        if path == "/batch" or path.startswith("/batch/"):
+            return max(_VALUE_LIMIT, self._options.body_limit)
         return self._options.upload_limit if is_input or is_bundle else self._options.body_limit
 
 
@@ -137,9 +140,9 @@ def _rejection_response(scope: Scope, error: Rejection) -> Response:
 
 
 def _without_ticket(scope: Scope) -> tuple[Scope, str | None]:
-    """Return a GET request of a task's file without the ticket in its query, and the ticket."""
+    """Return a GET request of a task's or batch's file without the ticket in its query, and the ticket."""
     query: bytes = scope["query_string"]
-    if b"ticket=" not in query or scope["method"] != "GET" or not scope["path"].startswith("/task/"):
+    if b"ticket=" not in query or scope["method"] != "GET" or not scope["path"].startswith(_WITH_FILES):
         return scope, None
     parts = query.split(b"&")
     tickets = [part.removeprefix(b"ticket=") for part in parts if part.startswith(b"ticket=")]

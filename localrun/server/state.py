@@ -19,6 +19,9 @@ from localrun.admission import HostSample, sample_host
 from localrun.engines.labels import LABEL_TASK
 from localrun.errors import EngineError
 from localrun.server.appengine.service import AppEngine
+from localrun.server.batches.feed import BatchFeed
+from localrun.server.batches.rows import ResultIndexes
+from localrun.server.batches.runs import BatchRuns
 from localrun.server.broadcast import Broadcaster
 from localrun.server.bundle_store import BundleStore
 from localrun.server.config import ServerOptions
@@ -86,7 +89,12 @@ class ServerState:
         self.feed = EventFeed()
         self.task_feed = TaskFeed(self.feed, app.manager.find_task)
         self.index = TaskIndex(app, self.task_feed.publish_removal)
-        self.metrics = Metrics(app, lambda: (task.record for task in self.index.tasks()), self.engine_status)
+        self.metrics = Metrics(
+            app,
+            lambda: (task.record for task in self.index.tasks()),
+            self.engine_status,
+            lambda: self.batches.all_fields(),  # noqa: PLW0108 - they are made later
+        )
         self.follower = FolderFollower(app, self.feed, self.task_feed, self.index.tasks)
         # by id, for the event loop; a lock exists only while a request uses it
         self.task_locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -100,6 +108,10 @@ class ServerState:
             logs=app.settings.logs,
             others=lambda: [task.bundle for task in self.app_engine.tasks.all()],
         )
+        self.result_indexes = ResultIndexes()
+        self.batch_feed = BatchFeed(self.feed, self.journal)
+        self.batches = BatchRuns(app, self.bundle_store, self.batch_feed.on_change)
+        self.batch_feed.runs = self.batches
         self.app_engine = AppEngine(
             app,
             self.request_log,
@@ -123,6 +135,7 @@ class ServerState:
                     supervision.stop(self.app.settings.home)  # its tasks are resumed here
                     self.app.recover()
                     self.app_engine.start()
+                    self.batches.recover()
                     self.app.supervise_others()
 
     def _publish(self, event: Event) -> None:

@@ -67,7 +67,9 @@ def serve(api: ASGIApp, state: ServerState, sockets: Sequence[socket.socket]) ->
     manager = state.app.manager
     with _kill_on_second_signal(state):
         server.run(sockets=list(sockets))
-        if server.is_hurried and state.options.on_exit != "leave":
+        is_hurried = server.is_hurried and state.options.on_exit != "leave"
+        state.batches.close("kill" if is_hurried else state.options.on_exit, 0.0 if is_hurried else None)
+        if is_hurried:
             manager.shutdown(0.0, on_exit="kill")
         else:
             manager.shutdown(on_exit=state.options.on_exit)

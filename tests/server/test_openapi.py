@@ -66,6 +66,13 @@ def test_the_document_lists_every_route_and_what_each_takes(env: ServerEnvironme
         "/task/{task_id}/{section}/{name}/image",
         "/task/{task_id}/{section}/{name}/preview",
         "/task/{task_id}/{section}/{name}/tile",
+        "/batch",
+        "/batch/{batch_id}",
+        "/batch/{batch_id}/cancel",
+        "/batch/{batch_id}/results",
+        "/batch/{batch_id}/resume",
+        "/batch/{batch_id}/rows",
+        "/batch/{batch_id}/wait",
         "/bundle",
         "/bundle/{reference}",
         "/bundle/{reference}/check",
@@ -81,7 +88,7 @@ def test_the_document_lists_every_route_and_what_each_takes(env: ServerEnvironme
             assert (
                 ("requestBody" in operation)
                 or method == "get"
-                or operation["operationId"].startswith(("kill", "delete", "post_code"))
+                or operation["operationId"].startswith(("kill", "cancel", "delete", "post_code"))
             )
 
 
@@ -121,7 +128,7 @@ def test_whatever_is_sent_is_answered_as_the_document_says(
             for task in env.site.app.manager.get_all_active_tasks():
                 env.client.post(f"/task/{task.id}/kill")
         statuses += ask(operation)
-    assert len(operations) == 43
+    assert len(operations) == 52
     assert {200, 404, 422} <= set(statuses)
 
 

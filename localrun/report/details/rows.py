@@ -53,6 +53,7 @@ def task_row(record: TaskRecord) -> Row:
         "replica_of": replica.parent_id if replica else None,
         "replica": replica.number if replica else None,
         "replicas": len(record.replication.ids) if record.replication else 0,
+        "batch": record.batch,
         "warnings": len(record.warnings),
         "problems": len(record.problems),
         "values": list(_values(record)),

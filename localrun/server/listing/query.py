@@ -90,6 +90,11 @@ def _value(task: IndexedTask, word: str) -> bool:
     return any(word in f"{one['name']}={one.get('text', '')}".casefold() for one in task.row["values"])
 
 
+def _batch(task: IndexedTask, word: str) -> bool:
+    batch = task.record.batch
+    return batch is not None and batch.id.casefold().startswith(word)
+
+
 def _metadata(task: IndexedTask, word: str) -> bool:
     key, equals, text = word.partition("=")
     found = {name.casefold(): value for name, value in metadata.of(task.record).items()}
@@ -110,6 +115,7 @@ _MATCHERS: dict[str, Callable[[IndexedTask, str], bool]] = {
     "message": _contains("message"),
     "id": lambda task, word: task.record.id.casefold().startswith(word),
     "of": lambda task, word: (task.row["replica_of"] or "-").casefold().startswith(word),
+    "batch": _batch,
     "value": _value,
     "metadata": _metadata,
 }

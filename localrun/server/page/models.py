@@ -21,7 +21,8 @@ class TaskSearch(BaseModel):
         max_length=1000,
         description="Terms that all match, e.g. `state:FAILED cause:OUT_OF_MEMORY by:ray -name:old text`. "
         "Keys: `state` (also `active`, `ended`), `cause`, `by`, `name`, `id`, `bundle`, `step`, `kind`, "
-        "`message`, `value`, `metadata` (`metadata:KEY=VALUE`), and `of` for the replicas of a task.",
+        "`message`, `value`, `metadata` (`metadata:KEY=VALUE`), `batch` for the rows of a batch, and "
+        "`of` for the replicas of a task.",
     )
     sort: TaskOrder = Field("-created", description="The order; `-` is descending.")
     offset: int = Field(0, ge=0, le=10_000_000, description="Number of tasks to skip.")
@@ -244,7 +245,7 @@ class TicketRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    path: str = Field(max_length=4000, pattern=r"^/task/[^/?#]+/[^#]*$")
+    path: str = Field(max_length=4000, pattern=r"^/(task|batch)/[^/?#]+/[^#]*$")
 
 
 class Ticket(OpenModel):

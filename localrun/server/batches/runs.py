@@ -1,0 +1,252 @@
+"""The batches that a server runs: each in a thread, and again after a restart."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from localrun import fs
+from localrun.app import App
+from localrun.batch.batch import BatchOptions, BatchRun
+from localrun.batch.local import LocalBackend
+from localrun.batch.store import BatchRecord, BatchStore
+from localrun.errors import LocalrunError, TaskKilled, UsageError
+from localrun.manager.workers import in_parallel
+from localrun.server.batches.models import NewBatch
+from localrun.server.batches.requests import read_request, read_rows
+from localrun.server.bundle_store import BundleStore
+from localrun.settings.options import OnExit
+
+_MOST = 8  # batches that run at once; others wait for their turn
+_SUBMISSION = "submission.json"
+
+Fields = dict[str, Any]
+
+
+class SentBatch(msgspec.Struct, frozen=True):
+    """A batch as a client has sent it. One that was `cancelled` is not resumed after a restart."""
+
+    sent: Fields
+    cancelled: bool = False
+
+    @property
+    def assigned_by(self) -> str:
+        return str(self.sent.get("assigned_by", ""))
+
+
+class BatchRuns:
+    """Runs batches, and knows those of the folder. `on_change` is called after each result. Thread-safe."""
+
+    def __init__(self, app: App, bundles: BundleStore, on_change: Callable[[str, str], None]) -> None:
+        self.store = BatchStore(app.settings.home)
+        self._app = app
+        self._bundles = bundles
+        self._on_change = on_change
+        self._lock = threading.Lock()
+        self._runs: dict[str, _Run] = {}
+        self._errors: dict[str, str] = {}
+        self._turn = threading.BoundedSemaphore(_MOST)
+        self._is_closed = False
+
+    # -- reading -------------------------------------------------------------------------------------
+
+    def fields(self, record: BatchRecord) -> Fields:
+        """Return a batch as clients see it."""
+        run, sent = self._run(record.id), self._submission(record.id)
+        if run is not None:
+            record = run.batch.record
+        elif record.ended is None:  # it may have ended since it was read
+            record = self.store.load(record.id) or record
+        state: str = "running" if run is not None else self.store.state(record)
+        is_resumable = sent is not None and state != "running"
+        return {
+            "batch_id": record.id,
+            "name": record.name,
+            "bundle": record.bundle,
+            "state": "cancelled" if state == "stopped" and sent is not None and sent.cancelled else state,
+            "created": record.created,
+            "ended": record.ended,
+            "total": len(run.batch) if run is not None else record.total,
+            "counts": run.batch.counts if run is not None else record.counts,
+            "invalid": record.invalid,
+            "source": record.source,
+            "results": str(self.results(record)),
+            "assigned_by": sent.assigned_by if sent is not None else "",
+            "can_cancel": run is not None,
+            "can_resume": is_resumable and state == "stopped",
+            "can_rerun": is_resumable,
+            "error": self._errors.get(record.id),
+            "rate": run.rate if run is not None else None,
+        }
+
+    def all_fields(self) -> Iterator[Fields]:
+        """Yield all batches of the folder, newest first."""
+        return map(self.fields, self.store.newest_first())
+
+    def results(self, record: BatchRecord) -> Path:
+        """Return the results of a batch as JSON Lines."""
+        return Path(record.results) if record.results else self.store.results(record.id)
+
+    def submission(self, batch_id: str) -> Fields | None:
+        """Return a batch as a client has sent it; None if none has."""
+        found = self._submission(batch_id)
+        return None if found is None else found.sent
+
+    def _submission(self, batch_id: str) -> SentBatch | None:
+        try:
+            data = fs.read_regular(self.store.folder(batch_id) / _SUBMISSION)
+            return msgspec.json.decode(data, type=SentBatch)
+        except (OSError, msgspec.DecodeError):
+            return None
+
+    def _run(self, batch_id: str) -> _Run | None:
+        with self._lock:
+            return self._runs.get(batch_id)
+
+    # -- running -------------------------------------------------------------------------------------
+
+    def create(self, batch_id: str, found: NewBatch) -> BatchRecord:
+        """Check all rows and start a batch. Raises `InputsError` with the problems of all rows."""
+        batch = self._open(found, BatchOptions(batch=batch_id, skip_invalid=found.skip_invalid))
+        self._save(batch_id, SentBatch(found.model_dump(mode="json")))
+        self._begin(batch)
+        return batch.record
+
+    def resume(self, record: BatchRecord, *, rerun_failed: bool = False) -> BatchRecord:
+        """Run the rows that have not ended, or also those that did not finish.
+
+        Raises `UsageError` if the batch runs, or was not created over HTTP, and as `create`.
+        """
+        sent = self._submission(record.id)
+        if sent is None:
+            raise UsageError(
+                f"batch {record.short_id} was not created by a client of a server",
+                remedy="resume it with `localrun batch ... --resume`",
+            )
+        found = NewBatch.model_validate(sent.sent)
+        options = BatchOptions(
+            batch=record.id, skip_invalid=found.skip_invalid, resume=True, rerun_failed=rerun_failed
+        )
+        batch = self._open(found, options)
+        self._save(record.id, SentBatch(sent.sent))
+        self._begin(batch)
+        return batch.record
+
+    def recover(self) -> None:
+        """Resume the batches of earlier servers of this folder, in a thread."""
+        threading.Thread(target=self._recover, name="batches", daemon=True).start()
+
+    def _recover(self) -> None:
+        for record in self.store.newest_first():
+            sent = self._submission(record.id)
+            if self._is_closed or sent is None or sent.cancelled or self.store.state(record) != "stopped":
+                continue
+            try:
+                self.resume(record)
+            except (LocalrunError, OSError) as error:
+                self._fail(record.id, error)
+
+    def _open(self, found: NewBatch, options: BatchOptions) -> BatchRun:
+        request = read_request(found, self._bundles, self._app.settings)
+        source = read_rows(found)
+        return BatchRun(
+            self._app, request, source, options, backend=LocalBackend(self._app, request, found.jobs)
+        )
+
+    def _save(self, batch_id: str, submission: SentBatch) -> None:
+        data = msgspec.json.encode(submission)
+        fs.write_atomic(str(self.store.folder(batch_id) / _SUBMISSION), data)
+
+    def _begin(self, batch: BatchRun) -> None:
+        run = _Run(batch)
+        with self._lock:
+            self._runs[batch.record.id] = run
+            self._errors.pop(batch.record.id, None)
+        name = f"batch-{batch.record.short_id}"
+        run.thread = threading.Thread(target=self._drive, args=(run,), name=name, daemon=True)
+        run.thread.start()
+        self._on_change(batch.record.id, "created")
+
+    def _drive(self, run: _Run) -> None:
+        batch_id = run.batch.record.id
+        try:
+            with self._turn:
+                run.started = time.monotonic()
+                for _ in run.batch:
+                    run.ended += 1
+                    self._on_change(batch_id, "progress")
+        except TaskKilled:  # stopped before the first row started
+            pass
+        except (LocalrunError, OSError) as error:
+            self._fail(batch_id, error)
+        finally:
+            with self._lock:
+                del self._runs[batch_id]
+            self._on_change(batch_id, "ended")
+
+    def _fail(self, batch_id: str, error: LocalrunError | OSError) -> None:
+        message = error.message if isinstance(error, LocalrunError) else str(error)
+        self._errors[batch_id] = message
+        self._on_change(batch_id, "failed")
+
+    # -- stopping ------------------------------------------------------------------------------------
+
+    def cancel(self, record: BatchRecord, grace: float | None = None) -> None:
+        """Stop a batch, and return when none of its rows runs. Raises `UsageError` if it does not run."""
+        run, sent = self._run(record.id), self._submission(record.id)
+        if run is None:
+            state = self.store.state(record)
+            if state == "running":
+                owner = f"process {record.owner.pid}" if record.owner is not None else "another process"
+                raise UsageError(
+                    f"batch {record.short_id} is run by {owner}", remedy="stop that process with Ctrl+C"
+                )
+            if state == "ended" or sent is None or sent.cancelled:
+                raise UsageError(f"batch {record.short_id} does not run", remedy="nothing to do")
+        if sent is not None:
+            self._save(record.id, SentBatch(sent.sent, cancelled=True))
+        if run is not None:
+            run.stop(grace)
+        self._on_change(record.id, "cancelled")
+
+    def close(self, on_exit: OnExit, grace: float | None = None) -> None:
+        """Start no more rows. With `kill`, stop those that run; with `wait`, wait for them.
+
+        The batches are resumed by the next server of the folder.
+        """
+        self._is_closed = True
+        with self._lock:
+            runs = list(self._runs.values())
+        for run in runs:
+            run.batch.pause()
+        if on_exit == "kill":
+            in_parallel(lambda run: run.stop(grace), runs)
+        elif on_exit == "wait":
+            for run in runs:
+                run.thread.join()
+
+
+class _Run:
+    """A batch that runs, and how fast. `ended` counts the rows that have ended since it `started`."""
+
+    def __init__(self, batch: BatchRun) -> None:
+        self.batch = batch
+        self.thread = threading.current_thread()
+        self.started: float | None = None
+        self.ended = 0
+
+    @property
+    def rate(self) -> float | None:
+        """The rows per second since the start; None if there is none yet."""
+        if self.started is None or not self.ended:
+            return None
+        return self.ended / max(0.001, time.monotonic() - self.started)
+
+    def stop(self, grace: float | None) -> None:
+        self.batch.stop(grace)
+        self.thread.join()
