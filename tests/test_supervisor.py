@@ -29,7 +29,8 @@ from localrun.task.states import TaskState
 from localrun.task.store import TaskStore
 from tests.manager.test_recovery import abandoned, add, next_process, with_container
 from tests.support.environment import Environment, make_environment
-from tests.support.task_folder import WAIT, Folder, make_folder, until
+from tests.support.task_folder import Folder, make_folder
+from tests.support.waiting import WAIT, until
 
 # -- with the fake engine --------------------------------------------------------------------------
 

@@ -17,7 +17,8 @@ import pytest
 
 from localrun.engines.dockerd import DockerEngine
 from localrun.engines.labels import LABEL_TASK
-from tests.support.task_folder import WAIT, Folder, make_folder, until
+from tests.support.task_folder import Folder, make_folder
+from tests.support.waiting import WAIT, until
 
 pytestmark = pytest.mark.docker
 

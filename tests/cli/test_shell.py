@@ -8,7 +8,6 @@ import secrets
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from tests.cli.command import Command
 from tests.support.environment import DESCRIPTOR
 from tests.support.images import busybox_layer, image_archive, tar_of
 from tests.support.terminal import TerminalProcess, on_terminal
+from tests.support.waiting import until as wait_until
 
 docker = pytest.mark.docker
 
@@ -167,10 +167,7 @@ def test_a_shell_that_is_stopped_leaves_no_container_and_no_folder(
         until(terminal, "started")
         terminal.process.send_signal(number)
         assert terminal.wait() == 128 + signal.SIGINT
-    deadline = time.monotonic() + 60
-    while desk.containers() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert desk.containers() == []
+    wait_until(lambda: not desk.containers())
     assert not list((desk.folder / "home").glob(".shell*"))
 
 

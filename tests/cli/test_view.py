@@ -19,6 +19,7 @@ from localrun.task.record import ProcessId, TaskRecord
 from localrun.task.states import TaskState
 from localrun.task.store import TaskStore
 from tests.support.session import inherited_environment
+from tests.support.waiting import until
 
 _ADDRESS = re.compile(r"(http://127\.0\.0\.1:\d+)(/ui/\S*)")
 
@@ -35,11 +36,9 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 def opened(folder: Path) -> str:
     """Return the address that the browser was opened with."""
-    end = time.monotonic() + 60
-    while not (folder / "opened").exists() or not (found := (folder / "opened").read_text()).endswith("\n"):
-        assert time.monotonic() < end
-        time.sleep(0.05)
-    return found.strip()
+    path = folder / "opened"
+    until(lambda: path.exists() and path.read_text().endswith("\n"))
+    return path.read_text().strip()
 
 
 @contextmanager

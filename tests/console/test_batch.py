@@ -8,7 +8,7 @@ import pytest
 
 from localrun.console import batch as module
 from localrun.console.batch import BatchCounts, BatchProgress, progress_line
-from tests.support.task_folder import until
+from tests.support.waiting import until
 
 TERMINAL = {"TERM": "xterm"}
 

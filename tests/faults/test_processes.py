@@ -13,7 +13,8 @@ from localrun.engines.dockerd import DockerEngine
 from localrun.engines.labels import LABEL_TASK
 from localrun.task.states import TaskState
 from localrun.task.store import TaskStore
-from tests.support.task_folder import WAIT, Folder, make_folder, until
+from tests.support.task_folder import Folder, make_folder
+from tests.support.waiting import WAIT, until
 
 pytestmark = pytest.mark.docker
 

@@ -29,6 +29,7 @@ from tests.conftest import ROOT
 from tests.support.docker_daemon import Daemon, own_daemon
 from tests.support.environment import make_environment
 from tests.support.images import busybox_layer, image_archive
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.docker
 
@@ -157,8 +158,7 @@ def test_a_running_container_goes_on_without_its_server_and_the_next_one_ends_it
     script = "until [ -e /outputs/go ]; do sleep 0.05; done; rm /outputs/go; " + COUNTED
     task = {"image": image, "command": ["sh", "-c", script], "outputs": {"sum": "integer"}}
     made = server.call("POST", "/task", {"task": task, "assigned_by": "test"})
-    while server.call("GET", f"/task/{made['task_id']}")["task"]["state"] != "RUNNING":
-        time.sleep(0.05)
+    until(lambda: server.call("GET", f"/task/{made['task_id']}")["task"]["state"] == "RUNNING")
     assert server.end(ended_by) == (0 if ended_by == signal.SIGTERM else -signal.SIGKILL)
     (found,) = docker_engine.find({LABEL_TASK: made["task_id"]})
     assert found.running
@@ -211,8 +211,7 @@ def restart(daemon: Daemon, tmp_path: Path, options: list[str], state: str) -> N
     )
     with make_environment(tmp_path, engine=engine, image="add:1", engine_patience=60.0) as env:
         task = env.submit(values={"a": 1, "b": 2})
-        while "started" not in _log_of(task.workspace.log):
-            time.sleep(0.05)
+        until(lambda: "started" in _log_of(task.workspace.log))
         daemon.stop()
         daemon.start(*options)
         (task.workspace.outputs / "go").touch()

@@ -8,8 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,6 +16,7 @@ from localrun.bundle.images.build import build_labels
 from localrun.engines.dockerd import DockerEngine
 from localrun.engines.labels import LABEL_HOME, LABEL_TASK
 from tests.conftest import OtherUser
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.docker
 
@@ -49,14 +48,6 @@ def containers(engine: DockerEngine, folder: Path) -> list[str]:
     """The containers of tasks below a folder."""
     every = engine.find({LABEL_TASK: ""})
     return [one.handle for one in every if one.labels.get(LABEL_HOME, "").startswith(f"{folder}/")]
-
-
-def until(done: Callable[[], bool], seconds: float = 110.0) -> None:
-    """Poll for a condition of another process."""
-    deadline = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def run(project: pytest.Pytester, *options: str) -> pytest.RunResult:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from tests.conftest import skip_or_fail
 from tests.support.docker_daemon import Daemon, own_daemon
 from tests.support.project import project
 from tests.support.samples import docker
+from tests.support.waiting import until
 
 BASE = "localrun-base/python:latest"
 USUAL = "python:3.12-slim"
@@ -61,11 +61,8 @@ def registry(daemon: Daemon, folder: Path) -> Iterator[None]:
             [*inside, str(program), "serve", str(folder / "config.yml")], stdout=log, stderr=log
         )
     try:
-        end = time.monotonic() + 120
-        while b"listening on" not in (folder / "log").read_bytes():
-            assert served.poll() is None, (folder / "log").read_text()
-            assert time.monotonic() < end
-            time.sleep(0.05)
+        until(lambda: served.poll() is not None or b"listening on" in (folder / "log").read_bytes())
+        assert served.poll() is None, (folder / "log").read_text()
         yield
     finally:
         served.terminate()

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import pytest
 
 from localrun.engines.fake import FakeContainer
 from tests.support.server_client import ServerEnvironment, add, serve_environment
+from tests.support.waiting import until
 
 
 def wait_until_stopped(container: FakeContainer) -> int:
@@ -39,12 +39,10 @@ def test_running_and_waiting_tasks_are_listed_with_the_reason(tmp_path: Path) ->
     with serve_environment(tmp_path, wait_until_stopped) as env:
         cpus = env.client.get("/queue").json()["capacity"]["cpus"]
         first = env.post({**env.bundle(a=1, b=2), "resources": {"cpus": cpus}})["task_id"]
-        end = time.monotonic() + 60
-        while not env.client.get("/queue").json()["running"]:
-            assert time.monotonic() < end
+        until(lambda: env.client.get("/queue").json()["running"])
         second = env.post({**env.bundle(a=1, b=2), "resources": {"cpus": 1}})["task_id"]
-        while not (found := env.client.get("/queue").json())["waiting"] or not found["waiting"][0]["reason"]:
-            assert time.monotonic() < end
+        until(lambda: any(one["reason"] for one in env.client.get("/queue").json()["waiting"]))
+        found = env.client.get("/queue").json()
         (running,), (waiting,) = found["running"], found["waiting"]
         assert (running["task_id"], running["cpus"], running["mine"]) == (first, cpus, True)
         assert running["name"] == "Add integers"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from localrun.server.state import get_journal
 from tests.support.server_client import serve_environment
-from tests.support.task_folder import until
+from tests.support.waiting import until
 
 
 def test_nothing_of_a_server_stays_in_memory_after_its_end(tmp_path: Path) -> None:

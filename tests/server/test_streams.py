@@ -5,7 +5,6 @@ import errno
 import json
 import shutil
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from localrun.server.feed.folder_watch import FolderWatch
 from localrun.task.events import Event
 from localrun.task.workspace import Workspace
 from tests.support.server_client import serve_environment
+from tests.support.waiting import until
 
 
 def talk(container: FakeContainer) -> int:
@@ -180,8 +180,7 @@ def test_an_idle_stream_does_not_look_at_its_task(tmp_path: Path, monkeypatch: p
         ]
         for reader in readers:
             reader.start()
-        while len(waits) < len(paths):
-            time.sleep(0.01)
+        until(lambda: len(waits) >= len(paths))
         assert set(waits) == {15}
         other.client.post(f"/task/{task_id}/complete")
         for reader in readers:
@@ -217,8 +216,7 @@ def test_the_last_event_is_sent_although_the_record_ends_before_it_is_stored(
         ending.start()
         found: list[str] = []
         reader = threading.Thread(target=lambda: found.append(env.client.get(f"/task/{task_id}/events").text))
-        while not env.site.is_ended(task_id):
-            time.sleep(0.01)
+        until(lambda: env.site.is_ended(task_id))
         reader.start()
         reader.join(1)
         is_read.set()

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
@@ -16,6 +15,7 @@ from localrun.engines.fake import FakeContainer
 from localrun.task.record import TaskRecord
 from localrun.task.store import RESERVED_IDS
 from tests.support.server_client import ServerEnvironment, add, live, serve_environment
+from tests.support.waiting import until
 
 
 def types(answer: Any) -> list[tuple[str, list[Any]]]:
@@ -318,10 +318,8 @@ def test_the_heartbeat_has_the_keys_of_the_guide_and_pushes_nothing_out_of_sight
     with serve_environment(tmp_path) as env:
         env.post({})
         found = env.client.get("/heartbeat").json()
-        kinds: set[str] = set()
-        while "heartbeat" not in kinds:  # a thread of the server writes it
-            time.sleep(0.01)
-            kinds = {line["event_type"] for line in env.lines(volatile=True)}
+        until(lambda: env.lines("heartbeat", volatile=True))  # a thread of the server writes it
+        kinds = {line["event_type"] for line in env.lines(volatile=True)}
     assert {"type": "heartbeat", "in_task": False, "status": "alive"}.items() <= found.items()
     assert found["last_server_action"] == "create_task"
     assert set(found["host"]) == {"cpu_percent", "memory_percent", "disk_percent"}

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,18 +17,7 @@ from localrun.engines.labels import LABEL_TASK
 from localrun.task import supervision
 from localrun.task.record import TaskRecord
 from localrun.task.store import TaskStore
-
-WAIT = 120.0  # seconds
-
-
-def until(check: Callable[[], Any], seconds: float = WAIT) -> Any:
-    """Wait until `check` returns something true, and return it."""
-    deadline = time.monotonic() + seconds
-    while not (found := check()):
-        assert time.monotonic() < deadline, "nothing happened"
-        time.sleep(0.02)
-    return found
-
+from tests.support.waiting import WAIT, until
 
 SCRIPT = """
 import localrun, os, signal, sys

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import signal
 import socket
-import time
 from pathlib import Path
 
 import requests
 
 from tests.support.bundles import bundle
 from tests.support.server_process import ServerProcess, serving
+from tests.support.waiting import until
 
 HEAD = b'--b\r\nContent-Disposition: form-data; name="task"; filename="x"\r\n\r\n'
 PARTIAL = 2 * 1024**2  # bytes; more than are collected before they are written
@@ -24,10 +24,7 @@ def begin_upload(server: ServerProcess) -> socket.socket:
         f"Content-Type: multipart/form-data; boundary=b\r\nContent-Length: {10 * PARTIAL}\r\n\r\n"
     )
     connection.sendall(request.encode() + HEAD + bytes(PARTIAL))
-    end = time.monotonic() + 60
-    while not any(path.stat().st_size for path in partial_files(server.folder)):
-        assert time.monotonic() < end
-        time.sleep(0.02)
+    until(lambda: any(path.stat().st_size for path in partial_files(server.folder)))
     return connection
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import gzip
 import io
 import socket
-import time
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from tests.support.bundles import NAME, image
 from tests.support.environment import DESCRIPTOR
 from tests.support.images import tar_of
 from tests.support.server_client import live
+from tests.support.waiting import until
 
 IMAGE = image()
 GOOD = {"descriptor.yml": DESCRIPTOR.encode(), NAME: IMAGE}
@@ -373,13 +373,6 @@ def test_an_upload_whose_client_goes_away_leaves_nothing(tmp_path: Path) -> None
         )
         with socket.create_connection((host, int(port))) as connection:
             connection.sendall(head.encode() + b'--b\r\nContent-Disposition: form-data; filename="x"\r\n\r\n')
-            wait_for(lambda: folder.is_dir() and list(folder.iterdir()))
-        wait_for(lambda: not list(folder.iterdir()))
+            until(lambda: folder.is_dir() and list(folder.iterdir()))
+        until(lambda: not list(folder.iterdir()))
         assert env.get("tasks").json() == []
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from localrun.server.listing.index import TaskIndex
 from localrun.task.record import TaskRecord
 from localrun.task.states import TaskState
 from tests.support.server_client import ServerEnvironment, add, serve_environment
+from tests.support.waiting import until
 
 
 def record(task_id: str, number: int, state: str = "FINISHED", **fields: Any) -> TaskRecord:
@@ -211,9 +211,7 @@ def test_a_running_task_has_its_current_memory(tmp_path: Path) -> None:
     with serve_environment(tmp_path, program) as env:
         task_id = env.run(a=3, b=4)
         usage = env.env.app.store.open(task_id).usage
-        end = time.monotonic() + 60
-        while env.client.get(f"/task/{task_id}").json()["task"]["state"] != "RUNNING":
-            assert time.monotonic() < end
+        until(lambda: env.client.get(f"/task/{task_id}").json()["task"]["state"] == "RUNNING")
         sample = (
             '{"time":1,"cpu_seconds":1,"memory":%d,"memory_peak":null,"read_bytes":0,"written_bytes":0,"pids":1}'
             "\n"
