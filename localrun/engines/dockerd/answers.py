@@ -12,7 +12,7 @@ from localrun.engines.architectures import platform_of
 from localrun.engines.base import ContainerSummary, EngineInfo, Exit, Handle
 from localrun.engines.dockerd import limits
 from localrun.engines.dockerd.address import Address
-from localrun.engines.dockerd.kernel_log import is_oom_killed
+from localrun.engines.dockerd.kernel_log import MemoryKills
 
 _GPU = re.compile(r".*gpu=\d+")
 
@@ -30,14 +30,14 @@ def is_new(state: Mapping[str, Any]) -> bool:
     return state["Status"] == "created" and not state["Error"]
 
 
-def exit_of(state: Mapping[str, Any], handle: Handle) -> Exit:
+def exit_of(state: Mapping[str, Any], handle: Handle, kills: MemoryKills) -> Exit:
     started, finished = seconds(state["StartedAt"]), seconds(state["FinishedAt"])
     if started is not None and finished is not None:
         # The engine may record the start of a quick program after its end.
         started = min(started, finished)
     return Exit(
         code=int(state["ExitCode"]),
-        oom_killed=bool(state["OOMKilled"]) or is_oom_killed(handle),
+        oom_killed=bool(state["OOMKilled"]) or kills.include(handle),
         error=str(state["Error"] or ""),
         started=started,
         finished=finished,

@@ -47,6 +47,7 @@ from localrun.engines.dockerd.configuration.selection import select
 from localrun.engines.dockerd.connections import engine_pid
 from localrun.engines.dockerd.guard import Guard
 from localrun.engines.dockerd.images import DockerImages
+from localrun.engines.dockerd.kernel_log import MemoryKills
 from localrun.engines.dockerd.logs import AttachedOutput, read_log
 from localrun.engines.dockerd.session import DockerSession
 from localrun.engines.dockerd.stats import parse_usage
@@ -108,7 +109,7 @@ class DockerEngine(DockerImages):
         super().__init__(Api(Transport(self.address)), config.folder)
         self._info: EngineInfo | None = None
         self._builder_choice = builder
-        self._guard = Guard()
+        self._guard, self._kills = Guard(), MemoryKills()
         self._control_groups = ControlGroups(self._pid)
         self._waited_for: dict[Handle, int | None] = {}  # container -> process of the engine at that time
 
@@ -204,8 +205,8 @@ class DockerEngine(DockerImages):
         return handle
 
     def start(self, handle: Handle) -> None:
-        # 304, already running, is not an error
-        self.api.bytes("POST", _path(handle, "start"), action="start the container")
+        self._kills.note_start(handle)
+        self.api.bytes("POST", _path(handle, "start"), action="start the container")  # 304: it runs already
 
     def wait(self, handle: Handle) -> Exit:
         self._waited_for[handle] = engine_pid(self.address)
@@ -220,7 +221,7 @@ class DockerEngine(DockerImages):
                 self._wait_for_start(handle)
             elif not running:
                 with failures.reading(action):
-                    return exit_of(state, handle)
+                    return exit_of(state, handle, self._kills)
 
     def attach(self, handle: Handle) -> AttachedLog | None:
         try:
@@ -247,7 +248,7 @@ class DockerEngine(DockerImages):
         with failures.reading("inspect the container"):
             if is_new(state) or state["Running"]:
                 return ContainerStatus(None, self._elapsed(state))
-            exit_ = exit_of(state, handle)
+            exit_ = exit_of(state, handle, self._kills)
         return ContainerStatus(exit_, exit_.seconds)
 
     def _elapsed(self, state: Mapping[str, Any]) -> float | None:
@@ -329,6 +330,7 @@ class DockerEngine(DockerImages):
 
     def remove(self, handle: Handle) -> None:
         self._waited_for.pop(handle, None)
+        self._kills.forget(handle)
         query, action = {"force": 1, "v": 1}, "remove the container"
         # 409: it is already being removed
         self.api.bytes("DELETE", _path(handle), query, action=action, allowed={404, 409})
@@ -343,8 +345,7 @@ class DockerEngine(DockerImages):
             ]
 
     def copy_in(self, handle: Handle, target: str, tar: Iterable[bytes]) -> None:
-        headers = {"Content-Type": "application/x-tar"}
-        action = f"copy files to {target} in the container"
+        headers, action = {"Content-Type": "application/x-tar"}, f"copy files to {target} in the container"
         path, query = _path(handle, "archive"), {"path": target}
         response = self.api.open("PUT", path, query, body=iter(tar), headers=headers, action=action)
         read_message(response)
@@ -390,8 +391,7 @@ class DockerEngine(DockerImages):
         action = "inspect the container"
         found = self.api.json("GET", _path(handle, "json"), action=action)
         with failures.reading(action):
-            state: dict[str, Any] = found["State"]
-            return {**state}
+            return dict(found["State"])
 
 
 def _path(handle: Handle, verb: str = "") -> str:

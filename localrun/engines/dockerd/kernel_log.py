@@ -18,17 +18,40 @@ _RECORD_SIZE = 8192  # bytes; the kernel refuses to read a record in parts
 _KILL = re.compile(rb"oom-kill:constraint=CONSTRAINT_MEMCG,.*?oom_memcg=([^,\n]*)")
 
 
-def is_oom_killed(container: str) -> bool:
-    """Return whether the limit of this container made the kernel kill a process; False if unknown."""
+class MemoryKills:
+    """The processes that the kernel has killed for lack of memory, compared with the start of a container.
+
+    The log is only read if the kernel has killed one since then: on a machine where it ever did, reading the
+    log takes as long as writing the record of a task ten times.
+    """
+
+    def __init__(self) -> None:
+        self._before: dict[str, int] = {}  # container -> number of kills before its start
+
+    def note_start(self, container: str) -> None:
+        """Remember that this process is about to start a container."""
+        self._before[container] = _count()
+
+    def forget(self, container: str) -> None:
+        self._before.pop(container, None)
+
+    def include(self, container: str) -> bool:
+        """Return whether the limit of this container made the kernel kill a process; False if unknown."""
+        if _count() == self._before.get(container, 0):
+            return False
+        try:
+            return any(container.encode() in group for group in _full_groups())
+        except OSError:
+            return False
+
+
+def _count() -> int:
+    """Return how many processes the kernel has killed for lack of memory since the boot; 0 if unknown."""
     try:
-        return _has_killed() and any(container.encode() in group for group in _full_groups())
+        found = re.search(rb"^oom_kill (\d+)", _COUNTERS.read_bytes(), re.MULTILINE)
     except OSError:
-        return False
-
-
-def _has_killed() -> bool:
-    """Return whether the kernel has killed any process for lack of memory, which is rare."""
-    return re.search(r"^oom_kill [1-9]", _COUNTERS.read_text(), re.MULTILINE) is not None
+        return 0
+    return int(found[1]) if found else 0
 
 
 def _full_groups() -> Iterator[bytes]:

@@ -9,6 +9,7 @@ import pytest
 from localrun.engines.base import ContainerSpec
 from localrun.engines.dockerd import DockerEngine, kernel_log
 from localrun.engines.dockerd.answers import exit_of
+from localrun.engines.dockerd.kernel_log import MemoryKills
 
 ID = "2b67961e70e35fe6b827a0fd163142ddc8fc641df49e2c6cb0120d64e82e4bc9"
 PARTS = "nodemask=(null),cpuset={id},mems_allowed=0"
@@ -53,8 +54,8 @@ def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 )
 def test_a_container_that_exceeded_its_memory_limit_is_known_to_the_kernel(log: Path, group: str) -> None:
     log.write_text(KILLED.format(group=group))
-    assert kernel_log.is_oom_killed(ID)
-    assert exit_of(STATE, ID).oom_killed
+    assert MemoryKills().include(ID)
+    assert exit_of(STATE, ID, MemoryKills()).oom_killed
 
 
 @pytest.mark.parametrize(
@@ -71,20 +72,40 @@ def test_a_container_that_exceeded_its_memory_limit_is_known_to_the_kernel(log: 
 )
 def test_other_kills_are_not_those_of_the_container(log: Path, record: str) -> None:
     log.write_text(record)
-    assert not kernel_log.is_oom_killed(ID)
-    assert not exit_of(STATE, ID).oom_killed
+    assert not MemoryKills().include(ID)
+    assert not exit_of(STATE, ID, MemoryKills()).oom_killed
 
 
 def test_the_log_is_not_read_if_the_kernel_killed_nothing(log: Path, tmp_path: Path) -> None:
     log.write_text(KILLED.format(group=f"/docker/{ID}"))
     (tmp_path / "vmstat").write_text("oom_kill 0\n")
-    assert not kernel_log.is_oom_killed(ID)
+    assert not MemoryKills().include(ID)
+
+
+def test_the_log_is_not_read_if_the_kernel_killed_nothing_since_the_start(log: Path, tmp_path: Path) -> None:
+    kills = MemoryKills()
+    kills.note_start(ID)
+    assert not kills.include(ID)  # the log is missing, and cannot have been read
+    log.write_text(KILLED.format(group=f"/docker/{ID}"))
+    assert not kills.include(ID)
+    (tmp_path / "vmstat").write_text("oom_kill 13\n")
+    assert kills.include(ID)
+
+
+def test_the_whole_log_is_read_for_a_container_that_another_process_started(log: Path) -> None:
+    kills = MemoryKills()
+    kills.note_start("another")
+    log.write_text(KILLED.format(group=f"/docker/{ID}"))
+    assert kills.include(ID)
+    kills.note_start(ID)
+    kills.forget(ID)
+    assert kills.include(ID)
 
 
 def test_nothing_is_known_without_the_log(log: Path, tmp_path: Path) -> None:
-    assert not kernel_log.is_oom_killed(ID)
+    assert not MemoryKills().include(ID)
     (tmp_path / "vmstat").unlink()
-    assert not kernel_log.is_oom_killed(ID)
+    assert not MemoryKills().include(ID)
 
 
 @pytest.mark.docker
@@ -99,6 +120,6 @@ def test_the_kernel_logs_the_container_that_exceeded_its_limit(
     try:
         docker_engine.start(handle)
         assert docker_engine.wait(handle).oom_killed
-        assert kernel_log.is_oom_killed(handle)
+        assert MemoryKills().include(handle)
     finally:
         docker_engine.remove(handle)
