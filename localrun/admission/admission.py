@@ -119,12 +119,17 @@ class Admission:
         try:
             check_cancelled()
             self.check(task_id, requested)
-            if self._try(task_id, requested, on_wait=on_wait) is not None:
+            if self._has_queue(task_id) or self._try(task_id, requested, on_wait=on_wait) is not None:
                 self._wait(task_id, requested, on_wait, check_cancelled)
             return Reservation(self, task_id)
         except BaseException:
             self._release(task_id)
             raise
+
+    def _has_queue(self, task_id: str) -> bool:
+        """Return whether other tasks of this process wait: most likely, this one has to wait as well."""
+        others = (entry for entry in tuple(self._own_entries.values()) if entry.task_id != task_id)
+        return any(not entry.admitted for entry in others)
 
     def enqueue(self, task_id: str, requested: Resources) -> None:
         """Add the task at the end of the queue for a later `acquire()`. Does not wait.

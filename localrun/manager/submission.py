@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,11 +81,17 @@ def read_requested(request: Request, cache: Path) -> Bundle:
     path, image = request.bundle, request.image
     if request.descriptor is None:
         return reader.read_bundle(path, image=image, cache=cache, build=request.build)
-    described = descriptors.read(request.descriptor, "task")
+    described = _read_descriptor(request.descriptor)
     if image is None:
         source = reader.read_image(path, cache=cache, build=request.build)
         return reader.bundle_from_image(described, path, source, request.build)
     return reader.bundle_from_image(described, None, ImageReference(image), request.build)
+
+
+@lru_cache(maxsize=64)
+def _read_descriptor(text: bytes) -> Descriptor:
+    """Read the descriptor of an image, which is the same for all tasks with inputs of the same types."""
+    return descriptors.read(text, "task")
 
 
 class Submitter:

@@ -11,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from queue import Queue
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -163,6 +164,23 @@ def test_memory_that_is_promised_is_not_there_for_another(
     first.release()
     second.result.result(timeout=60).release()
     assert waiting(gate) == []
+
+
+def test_a_task_behind_others_joins_the_queue_with_one_change_of_the_ledger(
+    gate: Admission, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = gate.acquire("a", Resources(memory=MACHINE.memory))
+    waiters = [Waiter(threads, gate, "b", HALF)]
+    waiters[0].reason()
+    claim = Mock(wraps=gate._claim)
+    monkeypatch.setattr(gate, "_claim", claim)
+    waiters.append(Waiter(threads, gate, "c", HALF))
+    waiters[1].reason()
+    assert [call.args[0] for call in claim.call_args_list].count("c") == 1
+    first.release()
+    for waiter in waiters:
+        waiter.result.result(timeout=60).release()
+    assert gate.snapshot() == ((), ())
 
 
 def test_a_release_wakes_all_that_fit_then(gate: Admission, threads: ThreadPoolExecutor) -> None:

@@ -3,13 +3,18 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
+from uuid import uuid4
 
 import pytest
 
+from localrun import descriptor
+from localrun.descriptor.synthetic import describe_image
 from localrun.engines.fake import FakeContainer, FakeEngine
 from localrun.errors import AdmissionError, BundleError, Cause, EngineUnreachable, InputsError
 from localrun.manager.manager import TaskManager
 from localrun.manager.request import Request
+from localrun.manager.submission import read_requested
 from localrun.settings import Settings
 from localrun.task.events import Event
 from localrun.task.states import TaskState
@@ -200,3 +205,16 @@ def test_a_default_that_was_taken_is_told_and_noted(tmp_path: Path) -> None:
     assert "b" in told
     assert "4" in told
     assert told in kept
+
+
+def test_the_descriptor_of_an_image_is_read_once_for_all_its_tasks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = f"image-{uuid4()}"
+    text = describe_image(image, {"a": 1}, {})
+    read = Mock(wraps=descriptor.read)
+    monkeypatch.setattr(descriptor, "read", read)
+    request = Request(bundle=Path(), image=image, descriptor=text)
+    first, second = (read_requested(request, tmp_path).descriptor for _ in range(2))
+    assert first == second
+    assert read.call_count == 1
