@@ -7,13 +7,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TextIO
 
 import msgspec
 
 from localrun.console.display.sanitize import escape_control_chars
 from localrun.console.streams import is_terminal, write
+from localrun.errors import LocalrunError
 from localrun.units import format_duration
 
 _REFRESH = {True: 0.5, False: 10.0}  # seconds between two lines, on a terminal or not
@@ -56,7 +57,6 @@ class BatchProgress:
             yield
             return
         self._counts = counts
-        self._ends.append(time.monotonic())
         ticker = threading.Thread(target=self._tick, name="progress", daemon=True)
         ticker.start()
         try:
@@ -69,7 +69,8 @@ class BatchProgress:
 
     def _tick(self) -> None:
         while not self._closed.wait(_REFRESH[self._is_terminal]):
-            self._draw()
+            with suppress(LocalrunError):  # the output cannot be written: the batch continues
+                self._draw()
 
     def show(self, finished: bool, name: str, cause: str | None, message: str) -> None:
         """Count the end of a row, and show why it did not finish."""
@@ -100,6 +101,8 @@ class BatchProgress:
             return
         counts = self._counts()
         with self._lock:
+            if counts.in_flight and not self._ends:  # the image is ready, and the first rows run
+                self._ends.append(time.monotonic())
             line = progress_line(counts, self._rate())
             if line == self._last:
                 return
@@ -110,12 +113,15 @@ class BatchProgress:
     def _width(self) -> int:
         """Return the characters that fit into a line without a line break."""
         try:
-            return os.get_terminal_size(self._stream.fileno()).columns - 1 or _NARROW
+            columns = os.get_terminal_size(self._stream.fileno()).columns
         except (OSError, ValueError):
-            return _NARROW
+            columns = 0
+        return columns - 1 if columns > 1 else _NARROW
 
     def _rate(self) -> float:
-        """Return the ended rows per second."""
+        """Return the ended rows per second; 0 if not known."""
+        if len(self._ends) < 2:
+            return 0.0
         seconds = time.monotonic() - self._ends[0]
         return (len(self._ends) - 1) / seconds if seconds > 0 else 0.0
 
