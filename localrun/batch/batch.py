@@ -27,6 +27,7 @@ from localrun.batch.store import BatchRecord, BatchStore, owned
 from localrun.console.batch import BatchCounts
 from localrun.descriptor import Descriptor
 from localrun.errors import Cause, InputsError, LocalrunError, TaskKilled, UsageError
+from localrun.manager.provisioning import TaskInputs
 from localrun.manager.request import Request
 from localrun.manager.submission import read_requested
 from localrun.task.states import TaskState
@@ -91,7 +92,8 @@ class BatchRun:
         self._bundle = read_requested(request, self._cache)
         self._backend = backend or LocalBackend(app, request)
         place = options.table
-        self.checked: CheckedRows = check_rows(source, request, self._bundle.descriptor)
+        inputs = TaskInputs(app.store, app.settings)
+        self.checked: CheckedRows = check_rows(source, request, self._bundle.descriptor, inputs)
         check_columns(self.checked.columns, request)
         if self.checked.problems and not options.skip_invalid:
             raise _invalid_rows(self.checked)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
-from localrun import values
 from localrun.batch.names import RowNames
 from localrun.batch.rows import Row, RowSource
 from localrun.descriptor import Descriptor
 from localrun.errors import InputsError, Problem, UsageError
-from localrun.manager.inputs import gather
+from localrun.manager.provisioning import TaskInputs
 from localrun.manager.request import Request
+from localrun.task.store import LAST
+from localrun.values.references import parameter_of, references_in
+
+_LAST = f"'{LAST}' would be a task of the batch itself"
+_USE_ID = "use the id of a task"
 
 
 class CheckedRows(msgspec.Struct):
@@ -24,16 +29,18 @@ class CheckedRows(msgspec.Struct):
     problems: list[Problem] = msgspec.field(default_factory=list)
 
 
-def check_rows(source: RowSource, request: Request, descriptor: Descriptor) -> CheckedRows:
+def check_rows(
+    source: RowSource, request: Request, descriptor: Descriptor, inputs: TaskInputs
+) -> CheckedRows:
     """Check every row as if it was submitted. Raises `InputsError` if the rows cannot be read."""
     found = CheckedRows()
     names = RowNames()
     for row in source.rows(descriptor):
         found.total += 1
         found.columns |= dict.fromkeys(map(str, row.values))
-        problems = [*row.problems, *names.check(row)]
+        problems = [*row.problems, *names.check(row), *_of_last(row.values)]
         if not any(problem.path == "" for problem in row.problems):  # the row could be read
-            problems += _problems(row, request, descriptor)
+            problems += _problems(row, request, descriptor, inputs)
         if problems:
             found.invalid[row.number] = _reason(problems)
             found.problems += (_placed(problem, row, source.file) for problem in problems)
@@ -43,14 +50,20 @@ def check_rows(source: RowSource, request: Request, descriptor: Descriptor) -> C
     return found
 
 
-def _problems(row: Row, request: Request, descriptor: Descriptor) -> tuple[Problem, ...]:
+def _problems(row: Row, request: Request, descriptor: Descriptor, inputs: TaskInputs) -> tuple[Problem, ...]:
     try:
-        gathered = gather(row.request(request), descriptor)
-        values.check(descriptor, gathered.given, (), gathered.assigned)
+        inputs.check(row.request(request), descriptor)
     except InputsError as error:
         known = {_column(problem) for problem in row.problems}
         return tuple(problem for problem in error.problems if _column(problem) not in known)
     return ()
+
+
+def _of_last(values: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield a problem for each output of the newest task, which would be one of the batch."""
+    for place, found in references_in(values).items():
+        if found.task == LAST:
+            yield Problem(f"inputs.{parameter_of(place)}", _LAST, _USE_ID)
 
 
 def _reason(problems: Sequence[Problem]) -> str:
@@ -65,7 +78,12 @@ def _in_row(problem: Problem) -> Problem:
 
 
 def check_columns(columns: Collection[str], request: Request) -> None:
-    """Raise `UsageError` for an input that the rows set and all rows share as well."""
+    """Raise `UsageError` if all rows share an input that the rows set, or one of the newest task."""
+    for problem in _of_last(request.values):
+        raise UsageError(f"{_column(problem)}: {problem.message}", remedy=problem.remedy)
+    for pair in request.assignments:
+        if f"@task:{LAST}/" in pair:
+            raise UsageError(f"{pair.partition('=')[0]}: {_LAST}", remedy=_USE_ID)
     for name in dict.fromkeys(pair.partition("=")[0] for pair in request.assignments):
         if name in columns:
             message = f"{name} is set by -i and by the rows"

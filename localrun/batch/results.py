@@ -22,6 +22,7 @@ from localrun.batch.rows import Row
 from localrun.task.states import TaskState
 from localrun.undecodable import decode_record, encode_record
 from localrun.values import FileValue
+from localrun.values.references import TaskOutput
 
 _BEFORE, _BETWEEN = ("row", "id"), ("state", "cause", "duration", "peak_memory")
 _AFTER = ("message", "task", "node", "reused")
@@ -90,6 +91,8 @@ def _shown(value: Any) -> Any:
         return str(value.path)
     if isinstance(value, os.PathLike):
         return os.fspath(value)
+    if isinstance(value, TaskOutput):
+        return f"@task:{value.task}/{value.output}"
     if isinstance(value, dict):
         return {str(name): _shown(item) for name, item in value.items()}
     if isinstance(value, list | tuple):

@@ -12,6 +12,8 @@ from localrun import fs, values
 from localrun.descriptor import Descriptor
 from localrun.descriptor.types import Notes
 from localrun.errors import DependencyFailed, InputsError
+from localrun.manager.inputs import GatheredInputs, gather
+from localrun.manager.request import Request
 from localrun.manager.task_outputs import TaskOutputs
 from localrun.masking import store as secrets
 from localrun.settings import Settings
@@ -45,6 +47,18 @@ class TaskInputs:
         self.outputs = TaskOutputs(store)
         self.contents = ContentReader(settings.cache, store.path)
         self._settings = settings
+
+    def gather(self, request: Request, descriptor: Descriptor, task_id: str | None = None) -> GatheredInputs:
+        """Return the inputs of a request, with the whole ids of the tasks that they are outputs of."""
+        gathered = gather(request, descriptor)
+        given, problems = self.outputs.check(gathered.given, descriptor, task_id)
+        assigned = gathered.assigned.with_problems(problems)
+        return GatheredInputs(given, msgspec.structs.replace(assigned, values={}), gathered.warnings)
+
+    def check(self, request: Request, descriptor: Descriptor) -> None:
+        """Check the inputs of a request without a task. Raises `InputsError` with all problems."""
+        found = self.gather(request, descriptor)
+        self.plan(RunPlan(), descriptor, found.given, found.assigned)
 
     def plan(
         self,

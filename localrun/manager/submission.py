@@ -20,7 +20,7 @@ from localrun.bundle.reader import Bundle
 from localrun.descriptor import Descriptor
 from localrun.engines.base import Engine
 from localrun.errors import Problem, UsageError
-from localrun.manager.inputs import GatheredInputs, gather, missing_inputs
+from localrun.manager.inputs import GatheredInputs, missing_inputs
 from localrun.manager.provisioning import InputPlan, TaskInputs, note_received, received_values, to_json
 from localrun.manager.request import Request
 from localrun.masking import store as secrets
@@ -117,7 +117,7 @@ class Submitter:
         bundle = read_requested(request, self._settings.cache)
         described = bundle.descriptor
         check_mounts(request.bind_mounts, described.input_folder, described.output_folder)
-        gathered = self._gather(request, described, task_id)
+        gathered = self._inputs.gather(request, described, task_id)
         seconds = time.perf_counter() - started
         plan = _plan(request, agree, bundle, self._settings.pids_limit, gathered.given)
         missing = missing_inputs(described, gathered.given) if request.wait_for_inputs else ()
@@ -219,13 +219,6 @@ class Submitter:
                 self._store.remove(workspace, lock)
             raise
         return PreparedTask(task, bundle.descriptor, bundle.image, lock, missing)
-
-    def _gather(self, request: Request, descriptor: Descriptor, task_id: str | None) -> GatheredInputs:
-        """Return the inputs of a request, with the whole ids of the tasks that they are outputs of."""
-        gathered = gather(request, descriptor)
-        given, problems = self._inputs.outputs.check(gathered.given, descriptor, task_id)
-        assigned = gathered.assigned.with_problems(problems)
-        return GatheredInputs(given, msgspec.structs.replace(assigned, values={}), gathered.warnings)
 
     def reload(self, task: ActiveTask, lock: TaskLock) -> PreparedTask:
         """Prepare a task of an earlier process again. Raises as `prepare`."""

@@ -13,6 +13,7 @@ from localrun.batch.resumption import changes
 from localrun.batch.store import BatchStore
 from localrun.batch.table import TableRows
 from localrun.errors import UsageError
+from localrun.values.references import TaskOutput
 from tests.batch.test_batch import fail_on
 from tests.batch.work import Project, pairs
 from tests.cli.command import add
@@ -197,6 +198,16 @@ def test_a_new_batch_keeps_the_results_of_the_one_that_it_replaces(project: Proj
 def test_a_new_batch_runs_the_same_rows_again(project: Project) -> None:
     project.run(pairs(1, 2))
     assert project.run(pairs(1, 2)) == [1, 2]
+
+
+def test_a_row_may_use_the_output_of_a_task(project: Project) -> None:
+    app = project.app()
+    task = app.manager.submit(project.request.replace(values={"a": 3, "b": 4}))
+    app.manager.wait(task)
+    rows = [{"a": TaskOutput(task.id, "sum"), "b": 1}]
+    assert project.run(rows) == [7]
+    assert project.lines[0]["inputs"]["a"] == f"@task:{task.id}/sum"
+    assert project.run(rows, resume=True) == []
 
 
 # -- outputs -----------------------------------------------------------------------------------------

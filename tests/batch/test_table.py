@@ -15,7 +15,10 @@ from localrun.batch.checks import check_rows
 from localrun.batch.rows import Row
 from localrun.batch.table import TableRows
 from localrun.errors import InputsError
+from localrun.manager.provisioning import TaskInputs
 from localrun.manager.request import Request
+from localrun.settings import Settings
+from localrun.task.store import TaskStore
 from localrun.values import FileValue
 from tests.support.environment import DESCRIPTOR
 
@@ -35,6 +38,10 @@ DESCRIBED = descriptors.read(
 )
 
 
+def task_inputs(tmp_path: Path) -> TaskInputs:
+    return TaskInputs(TaskStore(tmp_path), Settings(home=tmp_path))
+
+
 def read(tmp_path: Path, content: str | bytes, name: str = "t.csv") -> list[Row]:
     path = tmp_path / name
     path.write_bytes(content.encode() if isinstance(content, str) else content)
@@ -46,7 +53,7 @@ def problem_of(tmp_path: Path, content: str | bytes, name: str = "t.csv") -> str
     path = tmp_path / name
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     try:
-        found = check_rows(TableRows(path), Request(tmp_path), DESCRIBED).problems
+        found = check_rows(TableRows(path), Request(tmp_path), DESCRIBED, task_inputs(tmp_path)).problems
     except InputsError as error:
         found = list(error.problems)
     assert len(found) == 1, found
