@@ -147,7 +147,15 @@ class ClusterBackend:
             task.cancel()
         await asyncio.gather(*self._rows, return_exceptions=True)
         if self._connection is not None:
+            await self._discard_known(self._connection)
             await self._connection.end_session(grace)
+
+    async def _discard_known(self, connection: ClusterConnection) -> None:
+        """Delete results on nodes of rows that have run elsewhere, e.g. after their worker was lost."""
+        find, ended = self._app.store.find, connection.ended.items()
+        known = [(worker, task_id) for task_id, worker in ended if find(task_id) is not None]
+        calls = [connection.call(worker, "discard", (task_id,)) for worker, task_id in known]
+        await asyncio.gather(*calls, return_exceptions=True)
 
     def close(self) -> None:
         """Disconnect; the workers of `local:N` end."""

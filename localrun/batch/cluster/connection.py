@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import pickle
 import pkgutil
 import platform
@@ -20,6 +21,7 @@ from localrun.batch.cluster.orders import KEY_SIZE, Failure, SentFile
 from localrun.errors import Cause, LocalrunError, Problem, UsageError
 
 _DISTRIBUTED = version("distributed")
+_SILENT = logging.CRITICAL + 1
 _CONNECT_TIMEOUT = 10.0  # seconds
 _PATIENCE = 600.0  # seconds to wait for a scheduler that is gone
 _PAUSE = 1.0  # seconds between two attempts
@@ -79,15 +81,17 @@ class ClusterConnection:
 
     async def connect(self) -> None:
         """Connect, and prepare the workers. Raises `LocalrunError`, e.g. for other versions."""
+        for name in ("distributed", "distributed.client"):  # what concerns the user is a note or an error
+            logging.getLogger(name).setLevel(_SILENT)
         if self._local and self._cluster is None:
             self._cluster = await LocalCluster(  # type: ignore[no-untyped-call]
                 n_workers=self._local,
                 threads_per_worker=1,
                 asynchronous=True,
-                dashboard_address=None,
-                worker_dashboard_address=None,
+                dashboard_address="127.0.0.1:0",
+                host="127.0.0.1",
                 env=self._environment,
-                silence_logs="ERROR",
+                silence_logs=_SILENT,
             )
         try:
             self._client = await Client(  # type: ignore[no-untyped-call]

@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,8 @@ class ClusterNode:
         self.name = name
         self.worker = worker
         self.content = ContentStore(app.settings.home / "content", app.settings.disk_stop)
+        # tasks of workers with other folders on the same engine have other ids
+        self._suffix = "-" + sha256(str(app.settings.home).encode(errors="surrogateescape")).hexdigest()[:8]
         self._keys: dict[str, bytes] = {}  # by session
         self._runs: dict[str, _Run] = {}  # by the key of the cluster
         self._readers: dict[str, folders.ChunkedReader] = {}  # by task
@@ -110,7 +113,7 @@ class ClusterNode:
     def open(self, session: str, key: bytes) -> tuple[str, ...]:
         """Accept the orders of a client, and return the tasks whose results no client has taken."""
         self._keys[session] = key
-        return tuple(record.id for record in self._ended())
+        return tuple(record.id.removesuffix(self._suffix) for record in self._ended())
 
     def close(self, session: str, grace: float | None = None) -> None:
         """Stop the rows of a client, wait until nothing remains of them, and forget the client."""
@@ -132,7 +135,7 @@ class ClusterNode:
     def read(self, task_id: str, number: int) -> tuple[bytes, str]:
         """Return a chunk of the archive of an ended task, and after the last one its digest."""
         if number == 0:
-            self._readers[task_id] = self._reader(task_id)
+            self._readers[task_id] = self._reader(task_id + self._suffix)
         reader = self._readers.get(task_id)
         if reader is None or reader.number != number:
             raise LocalrunError(f"chunk {number} of task {task_id} is not the next one", remedy="start again")
@@ -151,7 +154,7 @@ class ClusterNode:
     def discard(self, task_ids: tuple[str, ...]) -> None:
         """Delete ended tasks whose results a client has taken."""
         for task_id in task_ids:
-            self._remove(task_id)
+            self._remove(task_id + self._suffix)
 
     # -- run rows --------------------------------------------------------------------------------
 
@@ -182,21 +185,22 @@ class ClusterNode:
         secret = self._keys.get(order.session)
         if secret is None:
             return Lacking(self.worker, session=True)
-        record = self._existing(order.task_id)
+        task_id = order.task_id + self._suffix
+        record = self._existing(task_id)
         if record is None:
             self._check_health()
             work = unseal(secret, order.sealed)
             missing = self._missing(work)
             if missing is not None:
                 return missing
-            record = self._execute(self._request(work), order.task_id, run)
+            record = self._execute(self._request(work), task_id, run)
         if run.cancelled and _is_worthless(record):
             self._remove(record.id)
             return Refused(Failure("the row was cancelled", Cause.KILLED.name))
         if _is_of_node(record):
             self._remove(record.id)
             failure = Failure(record.message, str(record.cause), record.remedy)
-            return Unusable(self.worker, failure, lasting=True)
+            return Unusable(self.worker, failure, lasting=record.cause != Cause.ENGINE_FAILED.name)
         return self._answer(record)
 
     def _existing(self, task_id: str) -> TaskRecord | None:
@@ -320,10 +324,14 @@ def _is_worthless(record: TaskRecord) -> bool:
     return record.state is TaskState.KILLED or record.cause == Cause.RUNNER_TERMINATED.name
 
 
+def _has_started(record: TaskRecord) -> bool:
+    return any(step.name is StepName.TASK and step.started is not None for step in record.steps)
+
+
 def _is_of_node(record: TaskRecord) -> bool:
     """Return whether a task failed because of this machine before its program started."""
-    started = any(step.name is StepName.TASK and step.started is not None for step in record.steps)
-    return record.state is TaskState.FAILED and not started and record.cause in {c.name for c in _OF_NODE}
+    is_cause = record.cause in {cause.name for cause in (*_OF_NODE, Cause.ENGINE_FAILED)}
+    return record.state is TaskState.FAILED and is_cause and not _has_started(record)
 
 
 def new_session() -> str:

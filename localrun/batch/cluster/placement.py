@@ -209,7 +209,7 @@ class Placement:
         try:
             async with self._fetching:
                 parts = _checked(ended) if ended.archive else self._chunks(ended.worker, task_id)
-                record = await asyncio.to_thread(self._importer.add, parts, work, ended.node)
+                record = await asyncio.to_thread(self._importer.add, parts, task_id, work, ended.node)
         finally:
             self.received.discard(task)
         self._connection.ended.pop(task_id, None)

@@ -38,8 +38,8 @@ class Importer:
         self._disk_limit = disk_limit
         self._lock = threading.Lock()
 
-    def add(self, parts: Iterator[bytes], work: Work, node: str) -> TaskRecord:
-        """Store the task of an archive with its replicas, and return its record.
+    def add(self, parts: Iterator[bytes], task_id: str, work: Work, node: str) -> TaskRecord:
+        """Store the task of an archive with its replicas under an id, and return its record.
 
         The task appears at once with its whole content. Raises `LocalrunError`, with cause DISK_FULL if the
         disk is full, and leaves nothing then.
@@ -56,13 +56,22 @@ class Importer:
             found = folders.unpack(parts, temp, rename, DiskLimit(self._disk_limit))
             if not found:
                 raise LocalrunError("a node sent an empty archive of a task", remedy="resume the batch")
-            for workspace in found:
-                record = self._rewrite(workspace, rename, node)
-            for workspace in found:  # the task itself is the last one
+            *replicas, own = found  # the task itself is the last one
+            ids = (own.id, task_id)
+            renamed = Workspace(own.path.with_name(task_id))
+            own.path.rename(renamed.path)
+            for workspace in (*replicas, renamed):
+                record = self._rewrite(workspace, ids, rename, node)
+            for workspace in (*replicas, renamed):
                 self._publish(workspace)
         return record
 
-    def _rewrite(self, workspace: Workspace, rename: Any, node: str) -> TaskRecord:
+    def _rewrite(self, workspace: Workspace, ids: tuple[str, str], rename: Any, node: str) -> TaskRecord:
+        for path in (workspace.path / "task.json", workspace.events):
+            with suppress(FileNotFoundError):
+                before_id, after_id = ids
+                text = fs.read_regular(path).replace(before_id.encode(), after_id.encode())
+                fs.write_atomic(str(path), text)
         record = workspace.load()
         before, after = record.folder, str(self._store.open(record.id))
 

@@ -75,9 +75,10 @@ class NodePlugin(WorkerPlugin):
         if self.node is not None:
             await asyncio.to_thread(self.node.shut_down, _SHUTDOWN_GRACE)
 
-    def transition(self, key: Any, start: TaskStateState, finish: TaskStateState, **_: Any) -> None:  # noqa: ARG002
+    def transition(self, key: Any, start: TaskStateState, finish: TaskStateState, **_: Any) -> None:
         """Stop a row that the scheduler does not want any more, e.g. because its client is gone."""
-        if finish == "cancelled" and self.node is not None and self._worker is not None:
+        is_withdrawn = start in ("executing", "long-running", "resumed") and finish == "released"
+        if is_withdrawn and self.node is not None and self._worker is not None:
             self._worker.loop.run_in_executor(None, self.node.cancel, str(key))
 
     async def _handle(self, call: str, arguments: bytes) -> bytes:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from inspect import isawaitable
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ class Nodes:
             n_workers=0,
             processes=False,
             protocol="tcp://",
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             silence_logs="ERROR",
         ) as self.cluster:
             for number in range(1, self.count + 1):
@@ -88,10 +89,34 @@ class Nodes:
         engine.add_image(IMAGE)
         return App(settings, engine)
 
+    def run(self, function: Callable[[], Any]) -> Any:
+        """Call a function in the event loop of the cluster."""
+
+        async def call() -> Any:
+            found = function()
+            return await found if isawaitable(found) else found
+
+        return self.cluster.sync(call)
+
+    def close_worker(self, name: str) -> None:
+        self.run(self.cluster.workers.pop(name).close)
+
+    async def drop_clients(self) -> None:
+        """Close the connections of all clients, as if they were killed."""
+        for stream in list(self.cluster.scheduler.client_comms.values()):
+            stream.abort()
+
     def batch(
-        self, rows: Any, *, app: App | None = None, request: Request | None = None, **options: Any
+        self,
+        rows: Any,
+        *,
+        app: App | None = None,
+        request: Request | None = None,
+        address: str | None = None,
+        **options: Any,
     ) -> BatchRun:
         app, request = app or self.client(), request or self.request
-        backend = ClusterBackend(app, request, self.address, notify=self.notes.append)
+        address = self.address if address is None else address
+        backend = ClusterBackend(app, request, address, notify=self.notes.append)
         given = BatchOptions(results=self.folder / "results.csv", **options)
         return BatchRun(app, request, ListedRows(rows), given, backend=backend)

@@ -1,0 +1,133 @@
+"""Nodes, clients and schedulers that fail."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from localrun.batch.cluster import connection
+from localrun.engines.fake import FakeContainer
+from localrun.errors import Cause, LocalrunError, UsageError
+from localrun.task.states import TaskState
+from tests.batch.cluster.nodes import Nodes
+from tests.cli.command import add
+
+PATIENCE = 60.0  # seconds
+
+
+@pytest.fixture
+def nodes(tmp_path: Path) -> Iterator[Nodes]:
+    with Nodes(tmp_path).running() as started:
+        yield started
+
+
+def pairs(count: int) -> list[dict[str, int]]:
+    return [{"a": number, "b": 1} for number in range(1, count + 1)]
+
+
+def set_full(nodes: Nodes, full: set[str]) -> None:
+    """Let the disks of these nodes be full."""
+    for name, worker in nodes.cluster.workers.items():
+        found = worker.plugins["localrun"].node
+        if name in full:
+            found._check_health = lambda found=found: _raise_full(found.name)
+
+
+def _raise_full(name: str) -> None:
+    raise LocalrunError(f"node {name}: disk-pressure: /data is 99 % full", cause=Cause.DISK_FULL)
+
+
+def test_rows_avoid_a_node_whose_disk_is_full(nodes: Nodes) -> None:
+    nodes.run(lambda: set_full(nodes, {"n1"}))
+    results = list(nodes.batch(pairs(8)))
+    assert Counter((result.node, result.state) for result in results) == {("n2", TaskState.FINISHED): 8}
+
+
+def test_a_batch_stops_with_the_cause_if_no_node_can_run_rows(nodes: Nodes) -> None:
+    nodes.run(lambda: set_full(nodes, {"n1", "n2"}))
+    with pytest.raises(LocalrunError, match="disk-pressure: /data is 99 % full") as caught:
+        list(nodes.batch(pairs(4)))
+    assert caught.value.cause is Cause.DISK_FULL
+
+
+def test_the_rows_of_a_lost_worker_run_elsewhere(nodes: Nodes) -> None:
+    held = threading.Event()
+    started: Counter[str] = Counter()
+
+    def program(container: FakeContainer) -> int:
+        started[container.path("/inputs/a").read_text()] += 1
+        while not (held.wait(0.01) or container.stopped.is_set()):
+            pass
+        return 143 if container.stopped.is_set() else add(container)
+
+    nodes.program = program
+    batch = nodes.batch(pairs(6))
+
+    def lose() -> None:
+        while sum(started.values()) < 6:
+            held.wait(0.01)
+        nodes.close_worker("n1")
+        held.set()
+
+    thread = threading.Thread(target=lose)
+    thread.start()
+    results = list(batch)
+    thread.join()
+    assert Counter(result.row.number for result in results) == dict.fromkeys(range(1, 7), 1)
+    assert {result.state for result in results} == {TaskState.FINISHED}
+    assert nodes.engines["n1"].find({}) == []
+
+
+def test_a_node_stops_the_rows_of_a_client_that_is_gone(nodes: Nodes) -> None:
+    started, stopped = threading.Semaphore(0), threading.Semaphore(0)
+
+    def program(container: FakeContainer) -> int:
+        started.release()
+        assert container.stopped.wait(PATIENCE)
+        stopped.release()
+        return 143
+
+    nodes.program = program
+    batch = nodes.batch(pairs(2))
+    rows = threading.Thread(target=lambda: list(batch), daemon=True)
+    rows.start()
+    for _ in range(2):
+        assert started.acquire(timeout=PATIENCE)
+    nodes.run(nodes.drop_clients)
+    for _ in range(2):
+        assert stopped.acquire(timeout=PATIENCE)
+    nodes.program = add
+    rows.join(PATIENCE)  # the client connects again, and runs its rows
+    assert batch.counts == {"FINISHED": 2}
+
+
+def test_a_worker_with_another_version_is_an_error_before_the_first_row(
+    nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "__version__", "9.9")
+    with pytest.raises(LocalrunError, match=r"2 of 2 workers of tcp://.* cannot run rows") as caught:
+        list(nodes.batch(pairs(1)))
+    assert "the client has 9.9" in str(caught.value.problems[0])
+
+
+def test_rows_that_no_worker_can_hold_are_an_error_with_the_command_to_start_one(nodes: Nodes) -> None:
+    with pytest.raises(LocalrunError, match=r"no worker of .* has the resources of a row") as caught:
+        list(nodes.batch(pairs(1), request=nodes.request.replace(cpus=100.0)))
+    assert f"`dask worker {nodes.address} --resources 'CPU=100 " in caught.value.remedy
+
+
+def test_a_cluster_that_does_not_answer_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "_CONNECT_TIMEOUT", 0.2)
+    nodes = Nodes(tmp_path)
+    with pytest.raises(LocalrunError, match=r"cannot connect to the cluster tcp://127.0.0.1:9"):
+        list(nodes.batch(pairs(1), address="tcp://127.0.0.1:9"))
+
+
+@pytest.mark.parametrize("address", ["host:8786", "tcp://", "local:", "local:0", "local:x", "", "tcp"])
+def test_an_invalid_address_is_an_error_at_once(address: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="invalid cluster address"):
+        Nodes(tmp_path).batch(pairs(1), address=address)
