@@ -12,7 +12,7 @@ from pathlib import Path
 
 from figures import Chapter, Target, measure, report
 from localrun.app import App
-from localrun.batch.batch import Batch, BatchOptions
+from localrun.batch.batch import BatchOptions, BatchRun
 from localrun.batch.rows import ListedRows
 from localrun.engines.fake import FakeContainer, FakeEngine
 from localrun.manager.request import Request
@@ -85,7 +85,7 @@ class _Bench:
     def run(self, reuse: str, rows: int | None = None) -> None:
         request = Request(self.bundle, image=IMAGE, pull="never", reuse=reuse)  # type: ignore[arg-type]
         table = self.folder / f"results-{next(self._numbers)}.csv"
-        batch = Batch(self.app, request, ListedRows(self.rows[:rows]), BatchOptions(results=table))
+        batch = BatchRun(self.app, request, ListedRows(self.rows[:rows]), BatchOptions(results=table))
         for number, result in enumerate(batch, 1):
             if not result.is_finished or result.reused != (reuse == "yes"):
                 sys.exit(f"row {result.row.number} was not as expected: {result}")
