@@ -1,9 +1,5 @@
 from __future__ import annotations
 
-import os
-import stat
-from pathlib import Path
-
 import pytest
 
 from localrun.errors import TaskNotFound
@@ -11,24 +7,7 @@ from localrun.task.lookup import find
 from localrun.task.record import RunPlan, TaskRecord
 from localrun.task.store import TaskStore
 from localrun.task.workspace import Workspace
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> TaskStore:
-    return TaskStore(tmp_path / ".localrun")
-
-
-def made(home: TaskStore, age: int = 0) -> Workspace:
-    workspace = home.create()
-    workspace.create_dirs(b"name: x\n")
-    written = workspace.descriptor.stat().st_mtime - age
-    os.utime(workspace.descriptor, (written, written))
-    workspace.save(TaskRecord(id=workspace.id, bundle="b"))
-    return workspace
-
-
-def mode(path: Path) -> int:
-    return stat.S_IMODE(path.stat().st_mode)
+from tests.support.stored_tasks import made
 
 
 def test_a_task_is_found_by_its_id_by_a_unique_beginning_and_as_the_last(home: TaskStore) -> None:

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import os
-import stat
 import subprocess
 from itertools import count
 from pathlib import Path
@@ -9,27 +7,8 @@ from pathlib import Path
 import pytest
 
 from localrun.errors import LocalrunError
-from localrun.task.record import TaskRecord
 from localrun.task.store import TaskStore
-from localrun.task.workspace import Workspace
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> TaskStore:
-    return TaskStore(tmp_path / ".localrun")
-
-
-def made(home: TaskStore, age: int = 0) -> Workspace:
-    workspace = home.create()
-    workspace.create_dirs(b"name: x\n")
-    written = workspace.descriptor.stat().st_mtime - age
-    os.utime(workspace.descriptor, (written, written))
-    workspace.save(TaskRecord(id=workspace.id, bundle="b"))
-    return workspace
-
-
-def mode(path: Path) -> int:
-    return stat.S_IMODE(path.stat().st_mode)
+from tests.support.stored_tasks import made
 
 
 def test_git_ignores_the_tasks_by_itself(home: TaskStore, tmp_path: Path) -> None:

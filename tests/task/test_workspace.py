@@ -1,10 +1,7 @@
 from __future__ import annotations
 
 import json
-import os
-import stat
 import threading
-from pathlib import Path
 
 import pytest
 
@@ -12,25 +9,7 @@ from localrun.errors import Cause, LocalrunError, TaskNotFound
 from localrun.task.events import Event
 from localrun.task.record import TaskRecord
 from localrun.task.store import TaskStore
-from localrun.task.workspace import Workspace
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> TaskStore:
-    return TaskStore(tmp_path / ".localrun")
-
-
-def made(home: TaskStore, age: int = 0) -> Workspace:
-    workspace = home.create()
-    workspace.create_dirs(b"name: x\n")
-    written = workspace.descriptor.stat().st_mtime - age
-    os.utime(workspace.descriptor, (written, written))
-    workspace.save(TaskRecord(id=workspace.id, bundle="b"))
-    return workspace
-
-
-def mode(path: Path) -> int:
-    return stat.S_IMODE(path.stat().st_mode)
+from tests.support.stored_tasks import made, mode
 
 
 def test_other_users_of_the_machine_cannot_enter_a_task(home: TaskStore) -> None:
