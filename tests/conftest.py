@@ -6,7 +6,6 @@ import gc
 import grp
 import os
 import platform
-import secrets
 import shutil
 import signal
 import stat
@@ -26,7 +25,8 @@ from localrun.engines.dockerd import DockerEngine
 from localrun.engines.dockerd.address import Address
 from localrun.engines.dockerd.builders.clients import Clients
 from localrun.errors import EngineUnreachable
-from tests.support.images import BUSYBOX, busybox_layer, image_archive
+from tests.support.busybox_image import busybox_image
+from tests.support.images import BUSYBOX
 from tests.support.inner_sessions import LibrariesKept
 from tests.support.packages import link_localrun
 from tests.support.session import PLUGINS, LeakCheck, threads, use_own_folder
@@ -90,10 +90,8 @@ def busybox(docker_engine: DockerEngine) -> Iterator[str]:
     """The name of a small image with a shell, built without a registry."""
     if not BUSYBOX.exists():
         skip_or_fail(f"{BUSYBOX} not found (Debian: busybox-static)")
-    name = f"localrun-test/busybox:{secrets.token_hex(4)}"
-    docker_engine.load_image([image_archive(busybox_layer({}), name, Cmd=["sh"], Env=["PATH=/bin"])])
-    yield name
-    docker_engine.remove_image(name)
+    with busybox_image(docker_engine, "sh") as name:
+        yield name
 
 
 @pytest.fixture(scope="session")

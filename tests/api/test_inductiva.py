@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -27,8 +25,8 @@ from localrun.engines.dockerd import DockerEngine
 from localrun.engines.labels import LABEL_TASK
 from tests.cli.command import call
 from tests.conftest import ROOT
+from tests.support.busybox_image import busybox_image
 from tests.support.environment import DESCRIPTOR
-from tests.support.images import busybox_layer, image_archive
 
 pytestmark = pytest.mark.docker
 
@@ -92,9 +90,6 @@ class Environment:
 def env(
     docker_engine: DockerEngine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[Environment]:
-    name = f"localrun-test/inductiva:{secrets.token_hex(4)}"
-    config: dict[str, Any] = {"Cmd": ["sh", "-c", SIMULATION], "Env": ["PATH=/bin"]}
-    docker_engine.load_image([image_archive(busybox_layer({}), name, **config)])
     (tmp_path / "simulation").mkdir()
     (tmp_path / "simulation/descriptor.yml").write_text(DESCRIPTOR)
     environment = {
@@ -104,15 +99,15 @@ def env(
         "LOCALRUN_GRACE": "1",
     }
     app = App(settings.load(environment), docker_engine)
-    try:
-        with localrun.using(app):
-            yield Environment(tmp_path, name, docker_engine, environment, capsys)
-    finally:
-        app.manager.shutdown(0)
-        for record in app.tasks():
-            for found in docker_engine.find({LABEL_TASK: record.id}):
-                docker_engine.remove(found.handle)
-        docker_engine.remove_image(name)
+    with busybox_image(docker_engine, "sh", "-c", SIMULATION) as name:
+        try:
+            with localrun.using(app):
+                yield Environment(tmp_path, name, docker_engine, environment, capsys)
+        finally:
+            app.manager.shutdown(0)
+            for record in app.tasks():
+                for found in docker_engine.find({LABEL_TASK: record.id}):
+                    docker_engine.remove(found.handle)
 
 
 SUBMIT = """

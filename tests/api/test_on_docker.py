@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import secrets
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,8 +18,8 @@ from localrun.app import App
 from localrun.engines.dockerd import DockerEngine
 from localrun.engines.labels import LABEL_TASK
 from tests.conftest import ROOT
+from tests.support.busybox_image import busybox_image
 from tests.support.environment import DESCRIPTOR
-from tests.support.images import busybox_layer, image_archive
 
 pytestmark = pytest.mark.docker
 
@@ -79,9 +77,6 @@ class Lab:
 
 @pytest.fixture
 def lab(docker_engine: DockerEngine, tmp_path: Path) -> Iterator[Lab]:
-    name = f"localrun-test/handle:{secrets.token_hex(4)}"
-    config: dict[str, Any] = {"Cmd": ["sh", "-c", PROGRAM], "Env": ["PATH=/bin"]}
-    docker_engine.load_image([image_archive(busybox_layer({}), name, **config)])
     (tmp_path / "descriptor.yml").write_text(DESCRIPTOR)
     environment = {
         "LOCALRUN_HOME": str(tmp_path / ".localrun"),
@@ -90,15 +85,15 @@ def lab(docker_engine: DockerEngine, tmp_path: Path) -> Iterator[Lab]:
         "LOCALRUN_GRACE": "1",
     }
     app = App(settings.load(environment), docker_engine)
-    try:
-        with localrun.using(app):
-            yield Lab(tmp_path, name, docker_engine, environment)
-    finally:
-        app.manager.shutdown(0)
-        for record in app.tasks():
-            for found in docker_engine.find({LABEL_TASK: record.id}):
-                docker_engine.remove(found.handle)
-        docker_engine.remove_image(name)
+    with busybox_image(docker_engine, "sh", "-c", PROGRAM) as name:
+        try:
+            with localrun.using(app):
+                yield Lab(tmp_path, name, docker_engine, environment)
+        finally:
+            app.manager.shutdown(0)
+            for record in app.tasks():
+                for found in docker_engine.find({LABEL_TASK: record.id}):
+                    docker_engine.remove(found.handle)
 
 
 def ended(lab: Lab, task: localrun.Task) -> None:

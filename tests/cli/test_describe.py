@@ -25,8 +25,8 @@ from localrun.task.states import StepName, TaskState
 from localrun.task.store import TaskStore
 from localrun.task.workspace import Workspace
 from tests.cli.command import Command, add
+from tests.support.busybox_image import busybox_image
 from tests.support.environment import DESCRIPTOR, IMAGE, make_environment
-from tests.support.images import busybox_layer, image_archive
 
 _S = TaskState
 
@@ -198,18 +198,14 @@ def test_a_kill_is_an_event(tmp_path: Path) -> None:
 
 @pytest.mark.docker
 def test_a_real_task_that_ran_out_of_memory_is_described(docker_engine: DockerEngine, tmp_path: Path) -> None:
-    name = f"localrun-test/greedy:{threading.get_ident()}"
     script = "x=0123456789abcdef; while :; do x=$x$x; done"
-    docker_engine.load_image(
-        [image_archive(busybox_layer({}), name, Cmd=["sh", "-c", script], Env=["PATH=/bin"])]
-    )
-    try:
-        with make_environment(tmp_path, engine=docker_engine, image=name) as env:
-            record = env.run(values={"a": 1, "b": 2}, memory=16 * 1024**2)
-            workspace = env.app.store.open(record.id)
-            text = "\n".join(format_lines(describe(record, workspace, time.time())))
-    finally:
-        docker_engine.remove_image(name)
+    with (
+        busybox_image(docker_engine, "sh", "-c", script) as name,
+        make_environment(tmp_path, engine=docker_engine, image=name) as env,
+    ):
+        record = env.run(values={"a": 1, "b": 2}, memory=16 * 1024**2)
+        workspace = env.app.store.open(record.id)
+        text = "\n".join(format_lines(describe(record, workspace, time.time())))
     rows = after(text, "  task:")
     assert value(rows, "Reason") == "OOMKilled"
     assert value(rows, "Signal") == "SIGKILL"

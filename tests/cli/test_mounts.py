@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,8 @@ from localrun.manager.payload import from_payload
 from localrun.manager.rerun import request_from
 from localrun.task.record import BindMount, TaskRecord
 from tests.cli.command import Command, add
+from tests.support.busybox_image import busybox_image
 from tests.support.environment import DESCRIPTOR, Environment, make_environment
-from tests.support.images import busybox_layer, image_archive
 from tests.support.server_client import serve_environment
 
 
@@ -154,20 +153,19 @@ def test_a_rerun_of_an_imported_task_mounts_nothing(tmp_path: Path) -> None:
 def test_the_container_sees_the_mounted_files_and_cannot_change_them(
     docker_engine: DockerEngine, tmp_path: Path
 ) -> None:
-    name = f"localrun-test/mounts:{secrets.token_hex(4)}"
     script = "sh /app/main.sh; touch /app/new 2>/dev/null && echo written; touch /other/new; true"
-    docker_engine.load_image([image_archive(busybox_layer({}), name, Cmd=["sh", "-c", script])])
     for folder in ("app", "other"):
         (tmp_path / folder).mkdir(mode=0o777)
     (tmp_path / "app/main.sh").write_text("echo 7 > /outputs/sum")
-    try:
-        with make_environment(tmp_path, engine=docker_engine, image=name) as env, api.using(env.app):
-            mounts = [f"{tmp_path}/app:/app", f"{tmp_path}/other:/other:rw"]
-            task = api.submit(env.bundle, mounts=mounts, **options(env))
-            task.wait()
-            assert (task.outputs, task.logs()) == ({"sum": 7}, "")
-    finally:
-        docker_engine.remove_image(name)
+    with (
+        busybox_image(docker_engine, "sh", "-c", script) as name,
+        make_environment(tmp_path, engine=docker_engine, image=name) as env,
+        api.using(env.app),
+    ):
+        mounts = [f"{tmp_path}/app:/app", f"{tmp_path}/other:/other:rw"]
+        task = api.submit(env.bundle, mounts=mounts, **options(env))
+        task.wait()
+        assert (task.outputs, task.logs()) == ({"sum": 7}, "")
     assert [(tmp_path / folder / "new").exists() for folder in ("app", "other")] == [False, True]
 
 

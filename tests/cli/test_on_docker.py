@@ -22,8 +22,8 @@ from localrun.engines.labels import LABEL_TASK
 from localrun.task import supervision
 from tests.cli.command import Process, Result, call
 from tests.conftest import OtherUser
+from tests.support.busybox_image import busybox_image
 from tests.support.environment import DESCRIPTOR
-from tests.support.images import busybox_layer, image_archive
 
 pytestmark = pytest.mark.docker
 
@@ -87,12 +87,9 @@ class Place:
 @pytest.fixture
 def place(docker_engine: DockerEngine, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Place]:
     """Return a folder with a bundle whose image is in the engine."""
-    name = f"localrun-test/cli:{secrets.token_hex(4)}"
-    archive = image_archive(busybox_layer({}), name, Cmd=["sh", "-c", SCRIPT], Env=["PATH=/bin"])
-    docker_engine.load_image([archive])
     (tmp_path / "descriptor.yml").write_text(DESCRIPTOR)
-    yield Place(tmp_path, name, docker_engine, capsys)
-    docker_engine.remove_image(name)
+    with busybox_image(docker_engine, "sh", "-c", SCRIPT) as name:
+        yield Place(tmp_path, name, docker_engine, capsys)
 
 
 def test_a_whole_run_shows_its_outputs_and_leaves_no_container(place: Place) -> None:

@@ -15,8 +15,8 @@ from localrun.cli import run_watch
 from localrun.engines.dockerd import DockerEngine
 from localrun.engines.fake import FakeContainer
 from tests.cli.command import Command, add
+from tests.support.busybox_image import busybox_image
 from tests.support.environment import DESCRIPTOR
-from tests.support.images import busybox_layer, image_archive
 from tests.support.terminal import on_terminal
 
 # -- what is noticed -----------------------------------------------------------------------------
@@ -183,21 +183,19 @@ def test_an_image_has_no_files_to_watch(localrun: Command) -> None:
 
 @pytest.mark.docker
 def test_ctrl_c_ends_the_watch_on_a_terminal(docker_engine: DockerEngine, tmp_path: Path) -> None:
-    name = f"localrun-test/watch:{secrets.token_hex(4)}"
-    docker_engine.load_image([image_archive(busybox_layer({}), name, Cmd=["sh", "/app/main.sh"])])
     (tmp_path / "descriptor.yml").write_text(DESCRIPTOR)
     (tmp_path / "program").mkdir()
     (tmp_path / "program/main.sh").write_text("echo 7 > /outputs/sum")
     places = {"LOCALRUN_HOME": "home", "LOCALRUN_CACHE": "cache", "LOCALRUN_LEDGER": "ledger/l.json"}
     env = {key: str(tmp_path / place) for key, place in places.items()}
-    arguments = ("descriptor.yml", "--image", name, "-i", "a=1", "-i", "b=2", "--mount", "program:/app")
-    try:
-        with on_terminal("run", "--watch", *arguments, cwd=tmp_path, env=env) as terminal:
-            terminal.until("Ctrl+C ends this")
-            replace(tmp_path / "program/main.sh", "echo 8 > /outputs/sum")
-            terminal.until("sum: 7 -> 8")
-            terminal.until("Ctrl+C ends this")
-            os.kill(terminal.process.pid, 2)
-            assert terminal.wait() == 130
-    finally:
-        docker_engine.remove_image(name)
+    arguments = ("descriptor.yml", "-i", "a=1", "-i", "b=2", "--mount", "program:/app", "--image")
+    with (
+        busybox_image(docker_engine, "sh", "/app/main.sh") as name,
+        on_terminal("run", "--watch", *arguments, name, cwd=tmp_path, env=env) as terminal,
+    ):
+        terminal.until("Ctrl+C ends this")
+        replace(tmp_path / "program/main.sh", "echo 8 > /outputs/sum")
+        terminal.until("sum: 7 -> 8")
+        terminal.until("Ctrl+C ends this")
+        os.kill(terminal.process.pid, 2)
+        assert terminal.wait() == 130

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
@@ -23,8 +22,8 @@ from localrun.task.active import ActiveTask
 from localrun.task.record import RunPlan, TaskRecord, UsageRecord
 from localrun.task.states import TaskState
 from localrun.task.store import TaskStore
+from tests.support.busybox_image import busybox_image
 from tests.support.environment import Environment, make_environment
-from tests.support.images import busybox_layer, image_archive
 from tests.support.terminal import on_terminal
 
 MIB = 1024**2
@@ -197,26 +196,22 @@ def test_on_a_terminal_it_goes_on_until_the_named_task_has_ended(tmp_path: Path)
 
 @pytest.mark.docker
 def test_a_real_container_is_measured_live(docker_engine: DockerEngine, tmp_path: Path) -> None:
-    name = f"localrun-test/top:{os.getpid()}"
     script = "dd if=/dev/zero of=/dev/shm/x bs=1M count=20 2>/dev/null; while :; do :; done"
-    docker_engine.load_image(
-        [image_archive(busybox_layer({}), name, Cmd=["sh", "-c", script], Env=["PATH=/bin"])]
-    )
     begun = threading.Event()
-    try:
-        with make_environment(tmp_path, engine=docker_engine, image=name) as env:
-            task = env.submit(
-                values={"a": 1, "b": 2},
-                cpus=0.5,
-                listener=lambda told: begun.set() if told.data.get("state") == "RUNNING" else None,
-            )
-            assert begun.wait(60)
-            with on_terminal("--home", ".localrun", "top", task.id, cwd=tmp_path) as command:
-                command.until("RUNNING")
-                command.until("20.")
-                env.app.manager.kill(task, 0)
-                env.app.manager.wait(task)
-                assert command.wait() == 0
-    finally:
-        docker_engine.remove_image(name)
+    with (
+        busybox_image(docker_engine, "sh", "-c", script) as name,
+        make_environment(tmp_path, engine=docker_engine, image=name) as env,
+    ):
+        task = env.submit(
+            values={"a": 1, "b": 2},
+            cpus=0.5,
+            listener=lambda told: begun.set() if told.data.get("state") == "RUNNING" else None,
+        )
+        assert begun.wait(60)
+        with on_terminal("--home", ".localrun", "top", task.id, cwd=tmp_path) as command:
+            command.until("RUNNING")
+            command.until("20.")
+            env.app.manager.kill(task, 0)
+            env.app.manager.wait(task)
+            assert command.wait() == 0
     assert "KILLED" in command.shown.rpartition("\x1b[?1049l")[2]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import secrets
 import socketserver
 import subprocess
 import sys
@@ -16,8 +15,8 @@ import pytest
 
 import localrun
 from localrun.engines.dockerd import DockerEngine
+from tests.support.busybox_image import busybox_image
 from tests.support.environment import DESCRIPTOR, make_environment
-from tests.support.images import busybox_layer, image_archive
 from tests.support.server_client import serve_environment
 from tests.support.session import inherited_environment
 
@@ -75,12 +74,9 @@ def own_addresses() -> list[str]:
 @pytest.fixture
 def caller(docker_engine: DockerEngine, listener: Listener) -> Iterator[str]:
     """An image whose program calls the listener."""
-    name = f"localrun-test/caller:{secrets.token_hex(4)}"
     script = SCRIPT.replace("PORT", str(listener.port)).replace("ADDRESSES", " ".join(own_addresses()))
-    archive = image_archive(busybox_layer({}), name, Cmd=["sh", "-c", script], Env=["PATH=/bin"])
-    docker_engine.load_image([archive])
-    yield name
-    docker_engine.remove_image(name)
+    with busybox_image(docker_engine, "sh", "-c", script) as name:
+        yield name
 
 
 def log_of(record_folder: str | Path) -> str:

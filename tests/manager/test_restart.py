@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import secrets
 import signal
 import subprocess
 import sys
@@ -26,6 +25,7 @@ from localrun.engines.labels import LABEL_TASK
 from localrun.settings import Settings
 from localrun.task.states import TaskState
 from tests.conftest import ROOT
+from tests.support.busybox_image import busybox_image
 from tests.support.docker_daemon import Daemon, own_daemon
 from tests.support.environment import make_environment
 from tests.support.images import busybox_layer, image_archive
@@ -40,10 +40,8 @@ COUNTED = "echo ran >> /outputs/runs; sleep 0.1; echo 7 > /outputs/sum"
 @pytest.fixture
 def image(docker_engine: DockerEngine) -> Iterator[str]:
     """Load an image with a shell under a unique name."""
-    name = f"localrun-test/restart:{secrets.token_hex(4)}"
-    docker_engine.load_image([image_archive(busybox_layer({}), name, Cmd=["sh"], Env=["PATH=/bin"])])
-    yield name
-    docker_engine.remove_image(name)
+    with busybox_image(docker_engine, "sh") as name:
+        yield name
 
 
 @dataclass

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import queue
-import secrets
 from pathlib import Path
 
 import pytest
@@ -11,8 +10,8 @@ from localrun.admission.host import Disk, HostSample
 from localrun.engines.dockerd import DockerEngine
 from localrun.runner.disk_guard import DiskMonitor, MonitoredTask
 from localrun.task.states import TaskState
+from tests.support.busybox_image import busybox_image
 from tests.support.environment import make_environment
-from tests.support.images import busybox_layer, image_archive
 from tests.support.small_disk import FLOOD, small_disk
 
 
@@ -63,18 +62,13 @@ def test_the_disk_is_monitored_only_while_tasks_run(tmp_path: Path) -> None:
 def test_a_task_that_fills_the_disk_is_stopped_before_it_is_full(
     docker_engine: DockerEngine, tmp_path: Path
 ) -> None:
-    name = f"localrun-test/flood:{secrets.token_hex(4)}"
-    archive = image_archive(busybox_layer({}), name, Cmd=["sh", "-c", FLOOD], Env=["PATH=/bin"])
-    docker_engine.load_image([archive])
-    try:
-        with (
-            small_disk(tmp_path / "disk", "64m", docker_engine, name) as disk,
-            make_environment(disk, engine=docker_engine, image=name, disk_stop=80.0, disk_reserve=0) as env,
-        ):
-            record = env.run(values={"a": 1, "b": 2}, timeout=60)
-            assert (record.state, record.cause) == (TaskState.FAILED, "DISK_PRESSURE")
-            assert "limit 80 %" in record.message
-            assert (Path(record.folder) / "outputs/sum").stat().st_size > 1024**2
-            assert os.statvfs(disk).f_bavail > 0
-    finally:
-        docker_engine.remove_image(name)
+    with (
+        busybox_image(docker_engine, "sh", "-c", FLOOD) as name,
+        small_disk(tmp_path / "disk", "64m", docker_engine, name) as disk,
+        make_environment(disk, engine=docker_engine, image=name, disk_stop=80.0, disk_reserve=0) as env,
+    ):
+        record = env.run(values={"a": 1, "b": 2}, timeout=60)
+        assert (record.state, record.cause) == (TaskState.FAILED, "DISK_PRESSURE")
+        assert "limit 80 %" in record.message
+        assert (Path(record.folder) / "outputs/sum").stat().st_size > 1024**2
+        assert os.statvfs(disk).f_bavail > 0

@@ -19,10 +19,10 @@ from localrun import values
 from localrun.descriptor.types import TYPES
 from localrun.engines.dockerd import DockerEngine
 from localrun.task.states import TaskState
+from tests.support.busybox_image import busybox_image
 from tests.support.descriptors import as_json, make
 from tests.support.environment import Environment, make_environment
 from tests.support.image_files import dicom, jpeg, png, slide, tiff
-from tests.support.images import busybox_layer, image_archive
 
 WORDS = ("low", "middle", "high", "µ")
 
@@ -144,15 +144,11 @@ def test_a_copied_file_has_the_same_value(drawn: tuple[dict[str, Any], dict[str,
 @pytest.fixture(scope="module")
 def copier(docker_engine: DockerEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
     """An environment whose task copies its inputs."""
-    name = f"localrun-test/copy:{secrets.token_hex(4)}"
-    command = ["cp", "-R", "/inputs/.", "/outputs/"]
-    archive = image_archive(busybox_layer({}), name, Cmd=command, Env=["PATH=/bin"])
-    docker_engine.load_image([archive])
-    try:
-        with make_environment(tmp_path_factory.mktemp("copy"), engine=docker_engine, image=name) as env:
-            yield env
-    finally:
-        docker_engine.remove_image(name)
+    with (
+        busybox_image(docker_engine, "cp", "-R", "/inputs/.", "/outputs/") as name,
+        make_environment(tmp_path_factory.mktemp("copy"), engine=docker_engine, image=name) as env,
+    ):
+        yield env
 
 
 @pytest.mark.docker

@@ -28,8 +28,8 @@ from localrun.task.record import TaskRecord, UsageRecord
 from localrun.task.states import TaskState
 from localrun.task.store import TaskStore
 from localrun.task.workspace import Workspace
+from tests.support.busybox_image import busybox_image
 from tests.support.environment import make_environment
-from tests.support.images import busybox_layer, image_archive
 
 MIB = 1024**2
 
@@ -341,19 +341,15 @@ def test_direct_samples_are_counted_and_have_one_line_a_second(tmp_path: Path) -
 
 @pytest.mark.docker
 def test_a_real_container_is_sampled(docker_engine: DockerEngine, tmp_path: Path) -> None:
-    name = f"localrun-test/user:{threading.get_ident()}"
     script = (
         "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done;"
         " dd if=/dev/zero of=/dev/shm/x bs=1M count=24 2>/dev/null; sleep 3.5; echo 1 > /outputs/sum"
     )
-    docker_engine.load_image(
-        [image_archive(busybox_layer({}), name, Cmd=["sh", "-c", script], Env=["PATH=/bin"])]
-    )
-    try:
-        with make_environment(tmp_path, engine=docker_engine, image=name) as env:
-            ended = env.run(values={"a": 1, "b": 2}, timeout=60)
-    finally:
-        docker_engine.remove_image(name)
+    with (
+        busybox_image(docker_engine, "sh", "-c", script) as name,
+        make_environment(tmp_path, engine=docker_engine, image=name) as env,
+    ):
+        ended = env.run(values={"a": 1, "b": 2}, timeout=60)
     assert ended.state is TaskState.FINISHED, ended.message
     used = ended.usage
     if "memory" in ended.unenforced:  # a rootless engine without control groups measures the machine
@@ -370,17 +366,13 @@ def test_a_real_container_is_sampled(docker_engine: DockerEngine, tmp_path: Path
 
 @pytest.mark.docker
 def test_a_short_task_shows_its_peak_memory_and_limit(docker_engine: DockerEngine, tmp_path: Path) -> None:
-    name = f"localrun-test/short:{threading.get_ident()}"
     # the file is read by no one: its pages count as memory in use until the end
     script = "dd if=/dev/zero of=/dev/shm/x bs=1M count=24 2>/dev/null; sleep 0.3; echo 1 > /outputs/sum"
-    docker_engine.load_image(
-        [image_archive(busybox_layer({}), name, Cmd=["sh", "-c", script], Env=["PATH=/bin"])]
-    )
-    try:
-        with make_environment(tmp_path, engine=docker_engine, image=name) as env:
-            ended = env.run(values={"a": 1, "b": 2}, timeout=60)
-    finally:
-        docker_engine.remove_image(name)
+    with (
+        busybox_image(docker_engine, "sh", "-c", script) as name,
+        make_environment(tmp_path, engine=docker_engine, image=name) as env,
+    ):
+        ended = env.run(values={"a": 1, "b": 2}, timeout=60)
     if "memory" in ended.unenforced:
         pytest.skip("the engine has no control groups")
     assert ended.usage is not None

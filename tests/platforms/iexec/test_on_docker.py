@@ -15,7 +15,7 @@ from localrun.engines.dockerd import DockerEngine
 from localrun.engines.labels import LABEL_TASK
 from tests.cli.command import Process
 from tests.conftest import OtherUser
-from tests.support.images import busybox_layer, image_archive
+from tests.support.busybox_image import busybox_image
 
 pytestmark = pytest.mark.docker
 
@@ -26,10 +26,8 @@ SECRET = "swordfish"
 
 @pytest.fixture(scope="module")
 def image(docker_engine: DockerEngine) -> Iterator[str]:
-    name = f"localrun-test/iexec:{secrets.token_hex(4)}"
-    docker_engine.load_image([image_archive(busybox_layer({}), name, Cmd=["sh"], Env=["PATH=/bin"])])
-    yield name
-    docker_engine.remove_image(name)
+    with busybox_image(docker_engine, "sh") as name:
+        yield name
 
 
 def shell(script: str) -> list[str]:
