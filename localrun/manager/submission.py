@@ -154,7 +154,7 @@ class Submitter:
             why = "its inputs are downloaded" if request.downloads else "not all of its inputs are known yet"
             return NotReused((why,))
         layout, plan = planned.planned.layout, found.plan.replace(contents=contents.digests)
-        record = _record(request, found.bundle, plan).replace(inputs=layout.values)
+        record = _record(request, found.bundle, plan).replace(inputs=layout.values, crops=layout.crops)
         draft = Draft(
             record,
             unread=lambda: self._inputs.contents.read(layout, plan.bind_mounts, request.secrets).digests,

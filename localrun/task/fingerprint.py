@@ -48,6 +48,8 @@ def parts_of(record: TaskRecord, descriptor: bytes) -> Parts:
     for name, value in record.inputs.items():
         content = contents.get(f"{_INPUTS}{name}")
         found[f"{_INPUTS}{name}"] = _json(value) if content is None else content
+    for place, crop in record.crops.items():  # it decides where the outputs are in the whole image
+        found[f"{_INPUTS}{place}.crop"] = _json([crop.geometry, crop.offset, crop.size, crop.image_size])
     found["gpus"] = _json(record.resources.gpus)
     found["network"] = _json(record.network)
     found["descriptor"] = f"{_CONTENT}{hashlib.sha256(descriptor).hexdigest()}"

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from localrun.values.reuse.index import ReuseIndex
 from localrun.values.reuse.seal import Seal
 from tests.support import descriptors
 from tests.support.environment import Environment, make_environment
+from tests.support.image_files import png
 
 INPUTS = {
     "threshold": descriptors.parameter({"id": "integer"}, default=10),
@@ -300,6 +302,57 @@ def test_a_file_that_changes_while_the_program_runs_gives_no_result_to_reuse(tmp
         assert not bench.submit(values={"text": bench.file("same", "content 0")}).reused
 
 
+SQUARE = {"type": "Polygon", "coordinates": [[[0, 0], [4, 0], [4, 4], [0, 0]]]}
+OTHER = {"type": "Polygon", "coordinates": [[[1, 1], [5, 1], [5, 5], [1, 1]]]}
+
+
+@pytest.fixture
+def image(bench: Bench) -> Path:
+    """Return an image for a bundle that takes images."""
+    inputs = {"image": {"id": "image"}, "images": {"id": "array", "subtype": "image"}}
+    optional = {name: descriptors.parameter(kind, optional=True) for name, kind in inputs.items()}
+    bench.env.bundle.write_text(json.dumps(descriptors.as_json(optional, OUTPUTS)))
+    return bench.file("scan.png", png(9, 7))
+
+
+def test_a_region_is_a_part_of_its_image(bench: Bench, image: Path) -> None:
+    bench.run("no", values={"image": {"file": image, "region": SQUARE}})
+    copy = bench.file("copy.png", image.read_bytes())
+    assert bench.submit(values={"image": {"file": copy, "region": SQUARE}}).reused
+    assert bench.reasons(values={"image": {"file": image, "region": OTHER}}) == ["inputs.image changed"]
+    assert bench.reasons(values={"image": image}) == ["inputs.image changed"]
+
+
+def test_a_crop_counts_by_its_pixels_and_its_region(bench: Bench, image: Path) -> None:
+    bench.run("no", values={"image": {"file": image, "crop": SQUARE}})
+    copy = bench.file("copy.png", image.read_bytes())
+    assert bench.submit(values={"image": {"file": copy, "crop": SQUARE}}).reused
+    # the same pixels, but elsewhere in the whole image
+    assert bench.reasons(values={"image": {"file": image, "crop": OTHER}}) == ["inputs.image.crop changed"]
+
+
+def test_regions_of_the_items_of_an_array_count(bench: Bench, image: Path) -> None:
+    bench.run("no", values={"images": [image, {"file": image, "region": SQUARE}]})
+    assert bench.submit(values={"images": [image, {"file": image, "region": SQUARE}]}).reused
+    assert not bench.submit(values={"images": [{"file": image, "region": SQUARE}, image]}).reused
+    assert not bench.submit(values={"images": [image]}).reused
+
+
+def test_a_folder_of_inputs_equals_the_same_values(bench: Bench) -> None:
+    folder = bench.folder / "given"
+    folder.mkdir()
+    (folder / "threshold").write_text("4")
+    (folder / "text").write_text("content")
+    bench.run("no", values={"threshold": 4, "text": bench.file("text", "content")})
+    assert bench.submit(inputs_folder=folder).reused
+
+
+def test_the_output_of_a_task_counts_by_its_content_as_an_input(bench: Bench) -> None:
+    first = bench.run("no", values={"text": bench.file("text", "content")})
+    second = bench.run("no", values={"text": Path(first.outputs["copy"])})
+    assert bench.run(values={"text": bench.file("same", "content")}).id in (first.id, second.id)
+
+
 def test_a_mounted_folder_counts_by_its_content(bench: Bench) -> None:
     source = bench.folder / "source"
     source.mkdir()
@@ -440,6 +493,17 @@ def test_a_task_of_an_older_version_is_not_reused(bench: Bench) -> None:
     shutil.rmtree(bench.env.app.store.path / "reuse")
     assert bench.reasons() == ["no finished task of this bundle in this folder"]
     assert bench.run().id != first.id
+
+
+def test_equal_tasks_of_many_threads_do_not_disturb_each_other(bench: Bench) -> None:
+    def submit(number: int) -> bool:
+        return bench.submit(values={"threshold": number % 3}).reused
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(submit, range(16)))
+        assert list(pool.map(submit, range(16))) == [True] * 16
+    entries = list((bench.env.app.store.path / "reuse/results").iterdir())
+    assert len(entries) == 3  # and no temporary files
 
 
 def test_a_damaged_index_only_costs_a_run(bench: Bench) -> None:

@@ -70,6 +70,36 @@ def run_app(env: Environment, **inputs: Any) -> TaskRecord:
 # -- the command -----------------------------------------------------------------------------------
 
 
+def test_the_result_of_an_app_is_reused(localrun_: Command, tmp_path: Path) -> None:
+    file = localrun_.folder / "a.csv"
+    file.write_text("1\n")
+    given = ("--input-file", file, "--json")
+    first = run(localrun_, "--args", "x", *given).json
+    found = run(localrun_, "--args", "x", *given, "--reuse").json
+    assert found["not_reused"] == ["it may use the network; --reuse-all includes such tasks"]
+    first = run(localrun_, "--args", "x", "--no-network", *given).json
+    again = run(localrun_, "--args", "x", "--no-network", *given, "--reuse", "-o", tmp_path / "out")
+    assert (again.json["id"], again.json["reused"]) == (first["id"], True)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["iexec_out", "iexec_out.zip"]
+    other = run(localrun_, "--args", "y", "--no-network", *given, "--reuse").json
+    assert (other["reused"], "command" in " ".join(other["not_reused"])) == (False, True)
+    Path(first["folder"], "iexec_out.zip").unlink()
+    found = run(localrun_, "--args", "x", "--no-network", *given, "--reuse").json
+    assert found["not_reused"] == [f"task {first['id'][:8]} was the same, but iexec_out.zip was deleted"]
+
+
+def test_the_result_of_an_app_with_secrets_is_reused_only_on_request(localrun_: Command) -> None:
+    first = run(localrun_, "--secret", "1=swordfish", "--json").json
+    assert run(localrun_, "--secret", "1=swordfish", "--json", "--reuse").json["reused"] is False
+    found = run(localrun_, "--secret", "1=swordfish", "--json", "--reuse-all").json
+    assert (found["reused"], found["state"]) == (True, first["state"])
+    other = run(localrun_, "--secret", "1=trombone", "--json", "--reuse-all").json
+    assert (other["reused"], "secrets.IEXEC_REQUESTER_SECRET_1 changed" in other["not_reused"]) == (
+        False,
+        True,
+    )
+
+
 def test_an_app_is_run_by_the_name_of_its_image(localrun_: Command) -> None:
     (localrun_.folder / "a.csv").write_text("1\n")
     file = localrun_.folder / "a.csv"
