@@ -21,6 +21,7 @@ from localrun.task.file_state import FileState
 from localrun.task.outcome import Outcome
 from localrun.task.record import RunPlan, TaskRecord
 from localrun.task.states import TaskState
+from localrun.task.workspace import Workspace
 from localrun.units import format_count
 from localrun.values import CollectedOutputs
 from localrun.values.reuse.index import ReuseIndex, family
@@ -131,32 +132,36 @@ def indexed(outcome: Outcome, task: ActiveTask, descriptor: Descriptor, settings
     not finished means nothing. Errors are ignored: the result is not reused then.
     """
     if outcome.state is TaskState.FINISHED:
-        with suppress(OSError, LocalrunError):
-            _add(task, descriptor, settings)
+        with suppress(OSError):
+            if not _have_changed(task.record.run_plan, settings):
+                add_result(task.record, task.workspace, descriptor, settings)
     return outcome
 
 
-def _add(task: ActiveTask, descriptor: Descriptor, settings: Settings) -> None:
-    record, plan = task.record, task.record.run_plan
-    if plan.contents is None or fingerprint.obstacle(record, network=True):
+def add_result(record: TaskRecord, workspace: Workspace, descriptor: Descriptor, settings: Settings) -> None:
+    """Add the result of a task to the index, unless it must not be reused. Errors are ignored."""
+    if record.run_plan.contents is None or fingerprint.obstacle(record, network=True):
         return
     parts = fingerprint.parts_of(record, descriptor.source)
-    if not all(parts.values()) or not fingerprint.ran_once(record) or _have_changed(plan, settings):
+    if not all(parts.values()) or not fingerprint.ran_once(record):
         return
     index = ReuseIndex(settings.home)
-    index.add(fingerprint.fingerprint(parts), task.id, seal(task.workspace.outputs))
-    index.note_recent(family(descriptor), task.id)
+    with suppress(OSError, LocalrunError):
+        index.add(fingerprint.fingerprint(parts), record.id, seal(workspace.outputs))
+        index.note_recent(family(descriptor), record.id)
 
 
 def _have_changed(plan: RunPlan, settings: Settings) -> bool:
     """Return whether a file that the container could read has changed since the task was submitted."""
+    if plan.contents is None:
+        return True
     found = ((Path(source), plan.mount_states.get(place)) for source, place in plan.mounts)
     if any(FileState.of(path.stat()) != before for path, before in found):
         return True
     from localrun.values.layout import InputLayout
     from localrun.values.reuse.contents import ContentReader
 
-    reader, contents = ContentReader(settings.cache, settings.home), plan.contents or {}
+    reader, contents = ContentReader(settings.cache, settings.home), plan.contents
     for mount in plan.bind_mounts:
         before = contents[fingerprint.mount_part(mount.target)]
         after = reader.read(InputLayout(), [mount], everything=before.startswith("0x")).digests

@@ -10,12 +10,15 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
+from msgspec.structs import replace
+
 from localrun import fs
 from localrun.app import App
 from localrun.batch.backend import RowResult
 from localrun.batch.cluster.connection import ClusterConnection, Notify, parse_address
 from localrun.batch.cluster.placement import Placement
 from localrun.batch.cluster.results import Importer
+from localrun.batch.cluster.reuse import ClusterReuse
 from localrun.batch.cluster.supply import Supply
 from localrun.batch.local import refused
 from localrun.batch.rows import Row
@@ -55,7 +58,8 @@ class ClusterBackend:
         self._app, self._request, self._address = app, request, address
         self._jobs, self._notify = jobs, notify
         self._supply = Supply(app, request, progress)
-        self._importer = Importer(app.store, request, app.settings.disk_stop)
+        self._reuse = ClusterReuse(app, request, notify)
+        self._importer = Importer(app.store, request, app.settings.disk_stop, self._reuse.keep)
         self._needed: dict[str, float] = {}  # the resources of a row, as the cluster calls them
         self._ended: SimpleQueue[RowResult] = SimpleQueue()
         self._rows: set[asyncio.Task[None]] = set()
@@ -69,6 +73,7 @@ class ClusterBackend:
         """Connect to the cluster, and build or pull an image here that the bundle does not contain."""
         self._needed = _needed(self._request, bundle)
         identity = self._supply.prepare(bundle, self._check_cancelled)
+        self._reuse.prepare(bundle)
         self._thread.start()
         self._in_loop(self._connect())
         return identity
@@ -119,13 +124,17 @@ class ClusterBackend:
     # -- the protocol of a backend ---------------------------------------------------------------
 
     def start(self, row: Row, attempt: int) -> None:
-        self._loop.call_soon_threadsafe(self._start, row, attempt)
+        found = self._reuse.find(row)
+        if isinstance(found, RowResult):
+            self._ended.put(found)
+        else:
+            self._loop.call_soon_threadsafe(self._start, row, attempt, found)
 
-    def _start(self, row: Row, attempt: int) -> None:
+    def _start(self, row: Row, attempt: int, not_reused: tuple[str, ...]) -> None:
         if self._cancelled:
             self._ended.put(_killed(row))
             return
-        task = self._loop.create_task(self._run(row, attempt), name=f"row-{row.number}")
+        task = self._loop.create_task(self._run(row, attempt, not_reused), name=f"row-{row.number}")
         self._rows.add(task)
         task.add_done_callback(partial(self._on_done, row))
 
@@ -175,11 +184,11 @@ class ClusterBackend:
     def _in_loop(self, work: Coroutine[Any, Any, Result]) -> Result:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
-    async def _run(self, row: Row, attempt: int) -> None:
+    async def _run(self, row: Row, attempt: int, not_reused: tuple[str, ...]) -> None:
         """Run a row to its end, and put its result into the queue."""
         try:
             assert self._placement is not None  # `prepare` was called
-            self._ended.put(await self._placement.run(row, attempt))
+            self._ended.put(replace(await self._placement.run(row, attempt), not_reused=not_reused))
         except asyncio.CancelledError:
             self._ended.put(_killed(row))
         except LocalrunError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -29,11 +29,18 @@ _CONTENT = re.compile(r"/.+/content/[0-9a-f]{2}/([0-9a-f]{64}/[^/]+)(/.*)?", re.
 class Importer:
     """Stores the tasks of nodes in a folder of tasks. Thread-safe.
 
-    `request` is that of the batch.
+    `request` is that of the batch. `on_stored` is called with each task that is complete.
     """
 
-    def __init__(self, store: TaskStore, request: Request, disk_limit: float) -> None:
+    def __init__(
+        self,
+        store: TaskStore,
+        request: Request,
+        disk_limit: float,
+        on_stored: Callable[[TaskRecord, Workspace], None] = lambda *_: None,
+    ) -> None:
         self._store = store
+        self._on_stored = on_stored
         self._request = request
         self._disk_limit = disk_limit
         self._lock = threading.Lock()
@@ -64,6 +71,7 @@ class Importer:
                 record = self._rewrite(workspace, ids, rename, node)
             for workspace in (*replicas, renamed):
                 self._publish(workspace)
+        self._on_stored(record, self._store.open(record.id))
         return record
 
     def _rewrite(self, workspace: Workspace, ids: tuple[str, str], rename: Any, node: str) -> TaskRecord:
