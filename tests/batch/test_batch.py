@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import threading
 from collections.abc import Mapping
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -145,6 +146,30 @@ def test_no_more_rows_are_in_flight_than_the_backend_has_slots(project: Project)
     backend = Immediate()
     list(project.batch(pairs(*range(50)), backend=backend))
     assert 1 <= backend.most <= backend.slots
+
+
+def test_rows_are_never_over_committed_whatever_the_number_of_jobs(project: Project) -> None:
+    running: set[str] = set()
+    most = 0
+    guard = threading.Lock()
+
+    def program(container: FakeContainer) -> int:
+        nonlocal most
+        with guard:
+            running.add(container.handle)
+            most = max(most, len(running))
+        code = add(container)
+        with guard:
+            running.discard(container.handle)
+        return code
+
+    project.program = program
+    app = project.app()
+    third = app.engine.info().cpus / 3
+    project.request = project.request.replace(cpus=third)
+    list(project.batch(pairs(*range(12)), app=app, jobs=12))
+    assert len(project.rows) == 12
+    assert 1 <= most <= 3
 
 
 def test_the_engine_that_goes_away_stops_the_batch_and_its_rows_run_again(project: Project) -> None:
