@@ -55,7 +55,7 @@ class Watch:
             time.sleep(INTERVAL)
             try:
                 self.samples.append(self._sample())
-            except FileNotFoundError:  # not started yet, or ended
+            except (FileNotFoundError, KeyError):  # not started yet, or ended
                 continue
             report(f"{self.samples[-1][1]} of {rows} rows")
         counting.join()
@@ -93,52 +93,39 @@ class Watch:
 
 
 def compare(folder: Path, *, rows: int) -> Chapter:
-    """Run a batch of this many rows, and the same again with reused results."""
+    """Run a batch of this many rows."""
     bundle = folder / "bundle"
     bundle.mkdir()
     (bundle / "descriptor.yml").write_text(DESCRIPTOR)
     command = json.dumps(["sh", "-c", "cat /inputs/number > /outputs/copy"])
     (bundle / "Dockerfile").write_text(f"FROM {BUSYBOX}\nCMD {command}\n")
     (folder / "rows.csv").write_text("number\n" + "".join(f"{number}\n" for number in range(rows)))
-    watch = _run(folder, "results", rows)
-    again = _run(folder, "reused", rows, "--reuse")
-    first, last, reused = "a row of the first quarter", "a row of the last quarter", "a row, reused"
+    watch = _run(folder, rows)
+    first, last = "a row of the first quarter", "a row of the last quarter"
     samples = {
         first: [watch.seconds_per_row(0.0, 0.25)],
         last: [watch.seconds_per_row(0.75, 1.0)],
-        reused: [again.seconds_per_row(0.0, 1.0)],
     }
     # of a process with `AT_ONCE` running tasks, and as many that are prepared
     targets = (
         Target("batch, last quarter / first quarter", lambda found: found[last] / found[first], 1.15),
-        Target("batch, memory", lambda _: watch.most(2), 120, "MiB"),
+        Target("batch, memory", lambda _: watch.most(2), 80, "MiB"),
         Target("batch, growth of memory", lambda _: watch.growth(), 8, "MiB"),
-        Target("batch, threads", lambda _: watch.most(3), 250, "threads"),
-        Target("batch, descriptors", lambda _: watch.most(4), 250, "files"),
+        Target("batch, threads", lambda _: watch.most(3), 64, "threads"),
+        Target("batch, descriptors", lambda _: watch.most(4), 128, "files"),
         Target("batch, containers at once", lambda _: watch.most(5), AT_ONCE, "running"),
-        Target("batch, rate of reused rows", lambda found: 1 / found[reused], 1000, "rows/s", least=True),
     )
     return Chapter(f"a batch of {rows} rows", samples, targets, first)
 
 
-def _run(folder: Path, name: str, rows: int, *options: str) -> Watch:
-    results, environ = folder / f"{name}.jsonl", environment(folder)
-    given = [
-        "--table",
-        str(folder / "rows.csv"),
-        "--results",
-        str(results),
-        "--cpus",
-        f"{CPUS:g}",
-        "-q",
-        *options,
-    ]
-    with (folder / f"{name}.log").open("wb") as log:
-        process = subprocess.Popen(
-            [LOCALRUN, "batch", str(folder / "bundle"), *given], env=environ, stdout=log, stderr=log
-        )
+def _run(folder: Path, rows: int) -> Watch:
+    results, log, environ = folder / "results.jsonl", folder / "log.txt", environment(folder)
+    given = ["--table", str(folder / "rows.csv"), "--results", str(results), "--cpus", f"{CPUS:g}", "-q"]
+    with log.open("wb") as stream:
+        command = [LOCALRUN, "batch", str(folder / "bundle"), *given]
+        process = subprocess.Popen(command, env=environ, stdout=stream, stderr=stream)
         watch = Watch(process, results, environ["LOCALRUN_HOME"])
         watch.follow(rows)
     if process.returncode or results.read_bytes().count(b'"state":"FINISHED"') != rows:
-        sys.exit(f"localrun batch failed:\n{(folder / f'{name}.log').read_text()[-2000:]}")
+        sys.exit(f"localrun batch failed:\n{log.read_text()[-2000:]}")
     return watch
