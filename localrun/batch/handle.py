@@ -20,6 +20,7 @@ from localrun.api.outputs import python_values
 from localrun.api.waiting import MAX_SLEEP
 from localrun.batch.batch import BatchOptions, BatchRun
 from localrun.batch.delivery import Notify
+from localrun.batch.keywords import as_keywords, keyword_remedies
 from localrun.batch.results import ResultLine, read_lines_after
 from localrun.console.streams import print_err
 from localrun.errors import LocalrunError, TaskKilled, UsageError
@@ -63,7 +64,7 @@ class Batch:
     def __init__(self, start: Callable[[BatchOptions, Notify], BatchRun], options: BatchOptions) -> None:
         self._start, self._options = start, options
         self.notes: list[str] = []
-        self.run = start(options, self.notes.append)
+        self.run = start(options, lambda note: self.notes.append(as_keywords(note)))
         self._changed = threading.Condition()
         self._is_over = False
         self._ended = 0  # rows, in this run
@@ -232,10 +233,11 @@ class Batch:
 
     def _drive(self) -> None:
         try:
-            for _ in self.run:
-                with self._changed:
-                    self._ended += 1
-                    self._changed.notify_all()
+            with keyword_remedies():
+                for _ in self.run:
+                    with self._changed:
+                        self._ended += 1
+                        self._changed.notify_all()
             self._error = None
         except TaskKilled:  # stopped before the first row started
             self._error = None

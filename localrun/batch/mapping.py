@@ -13,6 +13,7 @@ from localrun.batch.backends import backend_for
 from localrun.batch.batch import BatchOptions, BatchRun
 from localrun.batch.delivery import Notify
 from localrun.batch.handle import Batch
+from localrun.batch.keywords import keyword_remedies
 from localrun.batch.rows import GridRows, ListedRows, RowSource
 from localrun.batch.table import TableRows
 from localrun.errors import Problem, UsageError
@@ -98,7 +99,7 @@ def _map(bundle: Path, rows: Any, given: Mapping[str, Any]) -> Batch:
 
     def start(options: BatchOptions, notify: Notify) -> BatchRun:
         backend = backend_for(app, request, cluster=given["cluster"], jobs=jobs, notify=notify)
-        with option_hints(lambda: option_names(map)):
+        with keyword_remedies(), option_hints(lambda: option_names(map)):
             return BatchRun(app, request, source, options, backend=backend, notify=notify)
 
     app.supervise()

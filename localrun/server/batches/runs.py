@@ -13,6 +13,7 @@ import msgspec
 from localrun import fs
 from localrun.app import App
 from localrun.batch.batch import BatchOptions, BatchRun
+from localrun.batch.keywords import keyword_remedies
 from localrun.batch.local import LocalBackend
 from localrun.batch.store import BatchRecord, BatchStore
 from localrun.errors import LocalrunError, TaskKilled, UsageError
@@ -154,9 +155,9 @@ class BatchRuns:
     def _open(self, found: NewBatch, options: BatchOptions) -> BatchRun:
         request = read_request(found, self._bundles, self._app.settings)
         source = read_rows(found)
-        return BatchRun(
-            self._app, request, source, options, backend=LocalBackend(self._app, request, found.jobs)
-        )
+        backend = LocalBackend(self._app, request, found.jobs)
+        with keyword_remedies():
+            return BatchRun(self._app, request, source, options, backend=backend)
 
     def _save(self, batch_id: str, submission: SentBatch) -> None:
         data = msgspec.json.encode(submission)
