@@ -47,6 +47,7 @@ ALLOWED_IMPORTS: dict[str, set[str]] = {
     "docker": {"engines.dockerd"},
     "fastapi": {"server"},
     "filelock": {"bundle"},
+    "fsspec": {"values"},  # inputs of a single task may be URLs, too
     "mcp": {"cli"},
     "httptools": {"engines.dockerd", "server"},
     "numpy": {"descriptor.types", "values"},

@@ -14,7 +14,7 @@ from localrun.errors import InputsError, Problem, UsageError
 from localrun.manager.provisioning import TaskInputs
 from localrun.manager.request import Request
 from localrun.task.store import LAST
-from localrun.values.references import parameter_of, references_in
+from localrun.values.references import TaskOutput, parameter_of, references_in
 
 _LAST = f"'{LAST}' would be a task of the batch itself"
 _USE_ID = "use the id of a task"
@@ -62,7 +62,7 @@ def _problems(row: Row, request: Request, descriptor: Descriptor, inputs: TaskIn
 def _of_last(values: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield a problem for each output of the newest task, which would be one of the batch."""
     for place, found in references_in(values).items():
-        if found.task == LAST:
+        if isinstance(found, TaskOutput) and found.task == LAST:
             yield Problem(f"inputs.{parameter_of(place)}", _LAST, _USE_ID)
 
 

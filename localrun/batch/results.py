@@ -23,6 +23,7 @@ from localrun.task.states import TaskState
 from localrun.undecodable import decode_record, encode_record
 from localrun.values import FileValue
 from localrun.values.references import TaskOutput
+from localrun.values.urls import Url, is_url, mask_url
 
 _BEFORE, _BETWEEN = ("row", "id"), ("state", "cause", "duration", "peak_memory")
 _AFTER = ("message", "task", "node", "reused")
@@ -87,12 +88,12 @@ def shown_inputs(row: Row) -> dict[str, Any]:
 
 
 def _shown(value: Any) -> Any:
-    if isinstance(value, FileValue):
-        return str(value.path)
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
+    if isinstance(value, FileValue | os.PathLike):
+        return os.fspath(value.path if isinstance(value, FileValue) else value)
     if isinstance(value, TaskOutput):
         return f"@task:{value.task}/{value.output}"
+    if isinstance(value, Url) or (isinstance(value, str) and is_url(value)):
+        return mask_url(value.text if isinstance(value, Url) else value)
     if isinstance(value, dict):
         return {str(name): _shown(item) for name, item in value.items()}
     if isinstance(value, list | tuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from localrun.app import App
     from localrun.cli.run_options import Choices
     from localrun.cli.sources import TaskSource
+    from localrun.console.display.plain import ProgressLines
     from localrun.task.events import Event
     from localrun.task.record import TaskRecord
 
@@ -89,6 +91,7 @@ class _Submitter:
         self._signals = signals
         self._choices = choices
         self._start = start
+        self._progress: ProgressLines | None = None
         self.code = int(ExitCode.FINISHED)
         self.reuse: dict[str, dict[str, Any]] = {}
 
@@ -126,7 +129,7 @@ class _Submitter:
         request = source.request(app, self._choices, self._notify).replace(detached=True)
         with option_hints(options.names_of_command):
             task = app.manager.submit(
-                request, self._show_reuse, start=self._start, defer_signals=self._signals.deferred
+                request, self._show, start=self._start, defer_signals=self._signals.deferred
             )
         from localrun.console.results import reuse_fields
 
@@ -135,9 +138,16 @@ class _Submitter:
             self._notify(f"warning: {warning}")
         return task.record
 
-    def _show_reuse(self, event: Event) -> None:
+    def _show(self, event: Event) -> None:
+        """Show which result is reused, and downloads."""
         if event.data.keys() & {"reused", "not_reused"}:
             self._notify(event.message)
+        elif event.kind == "progress" and threading.current_thread() is threading.main_thread():
+            from localrun.console.display.plain import ProgressLines
+
+            self._progress = self._progress or ProgressLines()
+            for line in self._progress.update(**event.data):
+                self._notify(line)
 
     def _notify(self, note: str) -> None:
         if not self._choices.quiet:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from localrun.cli.outputs import CopyResult
     from localrun.platforms.iexec import IexecInputs
     from localrun.task.active import ActiveTask
+    from localrun.task.events import Event
     from localrun.task.record import TaskRecord
     from localrun.task.workspace import Workspace
 
@@ -169,7 +170,7 @@ class _ForegroundRun:
                 from localrun.manager.option_hints import option_hints
 
                 with option_hints(options.names_of_command):
-                    task = app.manager.submit(request, self._events.put, defer_signals=self._signals.deferred)
+                    task = app.manager.submit(request, self._on_event, defer_signals=self._signals.deferred)
                 if request.reuse != "no":
                     from localrun.console.results import reuse_fields
 
@@ -181,6 +182,11 @@ class _ForegroundRun:
                 raise
             self._signals.requeue()
             return started[0]
+
+    def _on_event(self, event: Event) -> None:
+        """Show downloads at once, which this thread waits for, and keep all other events for `_follow`."""
+        is_download = event.kind == "progress" and threading.current_thread() is threading.main_thread()
+        (self._display.show if is_download else self._events.put)(event)
 
     def _follow(self, app: App, task: ActiveTask) -> TaskRecord:
         with self._signals.on_signal(lambda number: self._stop(app, task, number)):

@@ -3,19 +3,22 @@
 The right reaction to a signal depends on the phase of a command. Before a task is submitted, an exception
 ends the command and undoes its work. While a task runs, a thread must stop it: the handler must not block,
 and the main thread may be blocked in a write to a stopped terminal. During an atomic operation, the signal
-is deferred.
+is deferred, and during an import as well.
 """
 
 from __future__ import annotations
 
+import _thread
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from queue import SimpleQueue
 from types import FrameType
 from typing import Any
 
+_RETRY = 0.01  # seconds until a signal that came during an import is handled
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 StopCallback = Callable[[int], None]  # called with the count of signals, from 1
@@ -33,6 +36,7 @@ class SignalHandler:
         self._pending = 0
         self._interruptible = False
         self._deferred = False
+        self._is_repeated = False  # whether the next signal was counted before
         self._stops: SimpleQueue[int] | None = None
         self._previous: dict[signal.Signals, Any] = {}
 
@@ -46,13 +50,23 @@ class SignalHandler:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 
-    def _handle(self, _number: int, _frame: FrameType | None) -> None:
-        self.count += 1
-        if self._stops is not None:
-            self._stops.put(self.count)  # the only queue that is safe in a signal handler
-            return
-        self._pending += 1
-        self._raise_if_pending()
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if not self._is_repeated:
+            self.count += 1
+            if self._stops is not None:
+                self._stops.put(self.count)  # the only queue that is safe in a signal handler
+                return
+            self._pending += 1
+        self._is_repeated = False
+        if self._pending and self._interruptible and _is_importing(frame):
+            _thread.start_new_thread(self._repeat, (number,))  # takes no lock, unlike `threading`
+        else:
+            self._raise_if_pending()
+
+    def _repeat(self, number: int) -> None:
+        time.sleep(_RETRY)
+        self._is_repeated = True
+        signal.pthread_kill(threading.main_thread().ident or 0, number)  # interrupts system calls, too
 
     def _raise_if_pending(self) -> None:
         if self._pending and self._interruptible and not self._deferred:
@@ -100,6 +114,18 @@ class SignalHandler:
     def requeue(self) -> None:
         """Pass the signal that raised `Interrupted` to the next `on_signal` block."""
         self._pending += 1
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    """Return whether a module is being imported.
+
+    An exception there may leave Python's import lock locked, so that all other threads wait forever.
+    """
+    while frame is not None:
+        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _call_stop(stops: SimpleQueue[int], stop: StopCallback) -> None:

@@ -26,8 +26,9 @@ from localrun.values import Assignments, PlannedInputs
 from localrun.values.input_folder import load_texts
 from localrun.values.layout import InputLayout
 from localrun.values.parsing import NO_ASSIGNMENTS
-from localrun.values.references import TaskOutput, parameter_of
+from localrun.values.references import TaskOutput, has_urls, parameter_of
 from localrun.values.reuse.contents import ContentReader, Contents
+from localrun.values.urls import with_urls
 
 _MOST_NAMED = 3  # outputs that a message names
 
@@ -51,14 +52,19 @@ class TaskInputs:
     def gather(self, request: Request, descriptor: Descriptor, task_id: str | None = None) -> GatheredInputs:
         """Return the inputs of a request, with the whole ids of the tasks that they are outputs of."""
         gathered = gather(request, descriptor)
-        given, problems = self.outputs.check(gathered.given, descriptor, task_id)
+        is_served = request.find_file is not None or request.wait_for_inputs
+        given = gathered.given if is_served else with_urls(gathered.given, descriptor)
+        given, problems = self.outputs.check(given, descriptor, task_id, urls=not is_served)
         assigned = gathered.assigned.with_problems(problems)
         return GatheredInputs(given, msgspec.structs.replace(assigned, values={}), gathered.warnings)
 
     def check(self, request: Request, descriptor: Descriptor) -> None:
         """Check the inputs of a request without a task. Raises `InputsError` with all problems."""
         found = self.gather(request, descriptor)
-        self.plan(RunPlan(), descriptor, found.given, found.assigned)
+        if has_urls(found.given):
+            values.check(descriptor, found.given, (), found.assigned)
+        else:
+            self.plan(RunPlan(), descriptor, found.given, found.assigned)
 
     def plan(
         self,
@@ -103,7 +109,8 @@ class TaskInputs:
         if found.waiting:
             stored = {**task.record.run_plan.values, **found.waiting}
             changes["plan"] = changes["plan"].replace(values=stored)
-        task.transition(TaskState.PROVISIONED, **changes, sources=found.sources, missing=[], received={})
+        changes["sources"] = {**task.record.sources, **found.sources}
+        task.transition(TaskState.PROVISIONED, **changes, missing=[], received={})
         if found.waiting:
             note_waiting(task)
 

@@ -168,7 +168,7 @@ class _Rerun:
 
     def _value(self, kind: DataType | None, place: str, value: Any) -> Any:
         source = self._record.sources.get(place)
-        if source is not None and self._workspace.path.with_name(source.task).is_dir():
+        if source is not None and source.task and self._workspace.path.with_name(source.task).is_dir():
             return TaskOutput(source.task, source.output)
         if isinstance(kind, Array) and isinstance(value, list):
             return [self._value(kind.subtype, f"{place}/{index}", item) for index, item in enumerate(value)]

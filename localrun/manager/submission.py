@@ -17,9 +17,11 @@ from localrun import fs, values
 from localrun.bundle import reader
 from localrun.bundle.images.source import ImageReference, ImageSource
 from localrun.bundle.reader import Bundle
+from localrun.copying import DiskLimit
 from localrun.descriptor import Descriptor
 from localrun.engines.base import Engine
 from localrun.errors import Problem, UsageError
+from localrun.manager.downloading import download_urls
 from localrun.manager.inputs import GatheredInputs, missing_inputs
 from localrun.manager.provisioning import InputPlan, TaskInputs, note_received, received_values, to_json
 from localrun.manager.request import Request
@@ -35,6 +37,7 @@ from localrun.task.process import current_process
 from localrun.task.record import BUILD_OPTIONS, Resources, RunPlan, StoredOptions, TaskRecord
 from localrun.task.states import TaskState
 from localrun.task.store import TaskStore
+from localrun.values.references import has_urls
 
 if TYPE_CHECKING:
     from localrun.manager.reuse import NotReused, Reused
@@ -122,7 +125,9 @@ class Submitter:
         plan = _plan(request, agree, bundle, self._settings.pids_limit, gathered.given)
         missing = missing_inputs(described, gathered.given) if request.wait_for_inputs else ()
         planned, contents = None, None
-        if not (request.held or request.downloads or missing):
+        if has_urls(gathered.given):  # what can be checked is checked before they are downloaded
+            values.check(described, gathered.given, (), gathered.assigned)
+        elif not (request.held or request.downloads or missing):
             planned = self._inputs.plan(plan, described, gathered.given, gathered.assigned)
             everything = request.reuse != "no"
             contents = self._inputs.contents.read(
@@ -151,7 +156,8 @@ class Submitter:
 
         request, planned, contents = found.request, found.planned, found.contents
         if planned is None or contents is None or planned.waiting:
-            why = "its inputs are downloaded" if request.downloads else "not all of its inputs are known yet"
+            is_downloaded = request.downloads or has_urls(found.gathered.given)
+            why = "its inputs are downloaded" if is_downloaded else "not all of its inputs are known yet"
             return NotReused((why,))
         layout, plan = planned.planned.layout, found.plan.replace(contents=contents.digests)
         record = _record(request, found.bundle, plan).replace(inputs=layout.values, crops=layout.crops)
@@ -199,6 +205,7 @@ class Submitter:
                 task.not_reused = found.not_reused.reasons
                 task.emit("note", str(found.not_reused), not_reused=task.not_reused)
             given |= _download(request, task)
+            given = download_urls(task, given, DiskLimit(self._settings.disk_stop))
             missing = missing_inputs(bundle.descriptor, given) if request.wait_for_inputs else ()
             changed = deviations(request.bind_mounts)
             warnings = (*bundle.warnings, *request.warnings, *gathered.warnings, *changed)
@@ -239,9 +246,10 @@ def _download(request: Request, task: ActiveTask) -> dict[str, Any]:
     if not request.downloads:
         return {}
     from localrun.platforms.iexec import download
+    from localrun.values.urls import mask_url
 
     for name, (url, digest) in request.downloads.items():
-        task.emit("note", f"downloading {url}")
+        task.emit("note", f"downloading {mask_url(url)}")
         with fs.wrap_os_errors(task.workspace.path):
             task.workspace.save_upload(name, download.fetch(url, digest))
     return dict(task.workspace.uploaded_files())

@@ -21,8 +21,16 @@ from localrun.task.states import TaskState
 from localrun.task.store import TaskStore
 from localrun.task.workspace import Workspace
 from localrun.values.parsing import FileValue
-from localrun.values.references import TaskOutput, fits, parameter_of, replace_references, type_at
+from localrun.values.references import (
+    Reference,
+    TaskOutput,
+    fits,
+    parameter_of,
+    replace_references,
+    type_at,
+)
 from localrun.values.untrusted import UnsafePath, UntrustedDir
+from localrun.values.urls import Url
 
 _GEOMETRY = Geometry()
 _RESULT = "result"  # the only output of an iExec app
@@ -47,15 +55,25 @@ class TaskOutputs:
         self._store = store
 
     def check(
-        self, given: Mapping[str, Any], descriptor: Descriptor, own_id: str | None = None
+        self,
+        given: Mapping[str, Any],
+        descriptor: Descriptor,
+        own_id: str | None = None,
+        *,
+        urls: bool = True,
     ) -> tuple[dict[str, Any], list[Problem]]:
         """Return the inputs with the whole ids of tasks, and a problem for each output that cannot come.
 
-        `own_id` is the id of the task that gets them, if it is chosen already.
+        `own_id` is the id of the task that gets them, if it is chosen already. `urls`: whether these may be
+        downloaded.
         """
         problems: list[Problem] = []
 
-        def visit(place: str, found: TaskOutput) -> TaskOutput | None:
+        def visit(place: str, found: Reference) -> Reference | None:
+            if isinstance(found, Url):
+                why = found.problem if urls else (f"{found} is not downloaded by a server", "pass a file")
+                problems.extend([Problem(_path(place), *why)] if why else [])
+                return found
             try:
                 return self._checked(place, found, descriptor, own_id)
             except _Unsuitable as error:
@@ -110,7 +128,8 @@ class TaskOutputs:
         waiting: set[str] = set()
         records: dict[str, TaskRecord | None] = {}
 
-        def visit(place: str, found: TaskOutput) -> Any:
+        def visit(place: str, found: Reference) -> Any:
+            assert isinstance(found, TaskOutput), "URLs are downloaded before"
             sources[place] = InputSource(task=found.task, output=found.output)
             workspace = self._store.open(found.task)
             if found.task not in records:

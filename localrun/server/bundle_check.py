@@ -13,6 +13,7 @@ from localrun.manager import consensus
 from localrun.manager.inputs import gather, missing_inputs
 from localrun.manager.payload import from_payload
 from localrun.manager.request import Request
+from localrun.manager.task_outputs import TaskOutputs
 from localrun.report.details.commands import curl_command, run_command
 from localrun.server.state import ServerState
 from localrun.task.record import Resources
@@ -83,6 +84,7 @@ class BundleCheck:
         """Check the inputs, and return the missing ones."""
         found: Fields = {}
         refused: list[str] = []
+        outputs = TaskOutputs(self._state.app.store)
         for name, value in given.items():
             request = Request(Path(), values={name: value}, find_file=self._state.bundle_store.find_file)
             try:
@@ -93,7 +95,10 @@ class BundleCheck:
                     Problem(f"inputs.{name}", problem.message, problem.remedy) for problem in error.problems
                 ]
             else:
-                found |= gathered.given
+                given, problems = outputs.check(gathered.given, self._descriptor, urls=False)
+                self._problems += problems
+                refused += [name] if problems else []
+                found |= given
                 warnings += gathered.warnings
         missing = missing_inputs(self._descriptor, {*found, *sent, *refused})
         try:

@@ -249,14 +249,16 @@ class BatchRow(Frozen, frozen=True, kw_only=True):
 
 
 class InputSource(Frozen, frozen=True, kw_only=True, omit_defaults=True):
-    """Where the value of an input came from: an output of the task with the id `task`, e.g. `masks/0`."""
+    """Where an input came from: an `output` of another `task`, or a `url` without credentials."""
 
     task: str = ""
     output: str = ""
+    url: str = ""
+    sha256: str = ""  # of the content of the URL, in hexadecimal digits
 
     def __str__(self) -> str:
         """Return it as it is shown after `from`."""
-        return f"task {short_id(self.task)}/{self.output}"
+        return self.url or f"task {short_id(self.task)}/{self.output}"
 
 
 _ADDED = (  # later
@@ -297,7 +299,7 @@ class TaskRecord(Frozen, frozen=True, kw_only=True, rename={"final_state": "endi
     inputs: dict[str, Any] = msgspec.field(default_factory=dict)  # values by name; files are paths
     missing: list[str] = msgspec.field(default_factory=list)  # the inputs that it waits for
     received: dict[str, Any] = msgspec.field(default_factory=dict)  # the inputs that it has while it waits
-    sources: dict[str, InputSource] = msgspec.field(default_factory=dict)  # inputs that another task provides
+    sources: dict[str, InputSource] = msgspec.field(default_factory=dict)  # inputs from other tasks and URLs
     regions: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)  # geometries next to images
     crops: dict[str, Crop] = msgspec.field(default_factory=dict)  # how images were cut out
     outputs: dict[str, Any] = msgspec.field(default_factory=dict)  # valid outputs by name; files are paths
@@ -383,9 +385,9 @@ class TaskRecord(Frozen, frozen=True, kw_only=True, rename={"final_state": "endi
     @property
     def needs(self) -> list[InputSource]:
         """The outputs of other tasks that an active task still has to wait for."""
-        waits = self.sources and not self.state.is_final
-        pairs = self.sources.items() if waits else ()
-        return [source for place, source in pairs if re.split(r"[/.]", place)[0] not in self.inputs]
+        pairs = () if self.state.is_final else self.sources.items()
+        waits = [(re.split(r"[/.]", place)[0], source) for place, source in pairs if source.task]
+        return [source for name, source in waits if name not in self.inputs]
 
     def seconds_until(self, now: float) -> float:
         """Return how long an ended task ran, or how long ago another one was created.

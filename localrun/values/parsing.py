@@ -12,12 +12,13 @@ from typing import Any
 import msgspec
 
 from localrun.descriptor import Descriptor, yaml
-from localrun.descriptor.types import Array, DataType, Image, Notes, format_value
+from localrun.descriptor.types import Array, DataType, File, Geometry, Image, Notes, format_value
 from localrun.errors import InputsError, Problem
 from localrun.suggestions import did_you_mean
 from localrun.units import format_count
 from localrun.values.references import TaskOutput, parse_reference
 from localrun.values.region_names import parse_region_name
+from localrun.values.urls import Url, is_url
 
 MAX_BYTES = 64 * 1024**2  # of a file of values
 MAX_YAML_VALUES = 200_000  # of a YAML file, which is slower to read than JSON
@@ -67,6 +68,7 @@ NO_ASSIGNMENTS = Assignments({})
 def parse_assignments(pairs: Sequence[str], descriptor: Descriptor) -> Assignments:
     """Parse `name=VALUE` by the parameter's type, `name=@FILE` as a file, `name=@@text` as `@text`.
 
+    A URL is a file; a value of another type is read from `name=@URL`.
     `name=@task:ID/OUTPUT` is an output of another task. An array is a JSON list, or one pair for each item.
     `image.geojson` is the region of an image. Problems are returned, not raised, so that `provision` can
     report them together with those of the other inputs.
@@ -84,7 +86,7 @@ def parse_assignments(pairs: Sequence[str], descriptor: Descriptor) -> Assignmen
             key = f"{region.place}.{name.rpartition('.')[2]}"
             if key in regions:
                 notes.child(region.place).error(f"the {region.role} is set twice", "set it once")
-            regions[key] = _file(text) if text.startswith("@") else text
+            regions[key] = _file(text) if text.startswith("@") or is_url(text) else text
         elif name not in descriptor.inputs:
             notes.problems.append(unknown_input(name, descriptor))
         else:
@@ -123,15 +125,20 @@ def _one(kind: DataType, text: str, notes: Notes) -> Any:
         text = text[1:]
     elif text.startswith("@"):
         return _file(text)
+    if isinstance(kind, (File, Image, Geometry)) and is_url(text):
+        return Url(text)
     if isinstance(kind, Array) or (isinstance(kind, Image) and text.startswith("{")):
         return _json(text, notes)
     return kind.parse(text, notes)
 
 
-def _file(text: str, base: Path | None = None) -> FileValue | TaskOutput:
-    """Return the value of `@FILE`, relative to `base`, or of `@task:ID/OUTPUT`."""
-    path = expand_path(text)
-    return parse_reference(text.removeprefix("@")) or FileValue(path if base is None else base / path)
+def _file(text: str, base: Path | None = None) -> FileValue | TaskOutput | Url:
+    """Return the value of `@FILE`, relative to `base`, of `@task:ID/OUTPUT`, or of `@URL`."""
+    name = text.removeprefix("@")
+    if is_url(name):
+        return Url(name)
+    path = expand_path(name)
+    return parse_reference(name) or FileValue(path if base is None else base / path)
 
 
 def expand_path(text: str) -> Path:

@@ -1,4 +1,7 @@
-"""Inputs that are outputs of other tasks: `@task:ID/mask`, in JSON `{"task": ID, "output": "mask"}`."""
+"""Inputs that are elsewhere: URLs, and outputs of other tasks.
+
+These are `@task:ID/mask`, in JSON `{"task": ID, "output": "mask"}`.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import msgspec
 
 from localrun.descriptor.types import Array, DataType, File, Geometry, Image
 from localrun.task.record import short_id
+from localrun.values.urls import Url
 
 _PREFIX = "task:"
 _FILES = (File, Image, Geometry)
@@ -25,7 +29,8 @@ class TaskOutput(msgspec.Struct, frozen=True):
         return f"output {self.output!r} of task {short_id(self.task)}"
 
 
-Visit = Callable[[str, TaskOutput], Any]
+Reference = TaskOutput | Url
+Visit = Callable[[str, Reference], Any]
 
 
 def parse_reference(text: str) -> TaskOutput | None:
@@ -42,7 +47,7 @@ def replace_references(value: Any, place: str, visit: Visit) -> Any:
 
     The place is that of the file below the input folder: `mask`, `masks/0`, `image.geojson`.
     """
-    if isinstance(value, TaskOutput):
+    if isinstance(value, (TaskOutput, Url)):
         return visit(place, value)
     if isinstance(value, (list, tuple)):
         return [replace_references(item, f"{place}/{index}", visit) for index, item in enumerate(value)]
@@ -56,12 +61,16 @@ def replace_references(value: Any, place: str, visit: Visit) -> Any:
     return value
 
 
-def references_in(values: Mapping[str, Any]) -> dict[str, TaskOutput]:
+def references_in(values: Mapping[str, Any]) -> dict[str, Reference]:
     """Return the references in the values of a task, by their place."""
-    found: dict[str, TaskOutput] = {}
+    found: dict[str, Reference] = {}
     for name, value in values.items():
         replace_references(value, name, found.__setitem__)
     return found
+
+
+def has_urls(values: Mapping[str, Any]) -> bool:
+    return any(isinstance(found, Url) for found in references_in(values).values())
 
 
 def parameter_of(place: str) -> str:

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import importlib
 import os
 import signal
+import sys
 import threading
+import time
+from pathlib import Path
 
 import pytest
 
@@ -98,3 +102,20 @@ def test_a_hangup_that_is_ignored_stays_ignored() -> None:
         assert signals.count == 0
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def _import_and_wait(name: str) -> None:
+    importlib.import_module(name)
+    while True:
+        time.sleep(60)
+
+
+def test_a_signal_during_an_import_waits_for_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    name = f"signalled_{os.getpid()}"
+    source = "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(0.1)\nwhole = True\n"
+    (tmp_path / f"{name}.py").write_text(source)
+    with SignalHandler() as signals, pytest.raises(Interrupted), signals.interruptible():
+        _import_and_wait(name)
+    assert sys.modules[name].whole
+    assert signals.count == 1

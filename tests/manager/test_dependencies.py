@@ -325,3 +325,12 @@ def test_a_deleted_task_fails_those_that_wait(env: Environment, gate: Gate) -> N
     record = other.wait(second.id)
     assert (record.cause, record.message) == ("DEPENDENCY_FAILED", f"task {first.short_id} was deleted")
     other.close()
+
+
+def test_a_server_that_is_not_localrun_gets_no_reference(env: Environment) -> None:
+    from localrun import descriptor
+    from localrun.api.remote.provisions import given_inputs
+
+    request = Request(env.bundle, values={"a": TaskOutput("x", "sum"), "b": 1})
+    found = given_inputs(request, descriptor.read(env.bundle.read_bytes()))
+    assert [problem.message for problem in found.problems] == ["output 'sum' of task x is not sent to a server"]

@@ -30,6 +30,8 @@ from localrun.manager.inputs import gather
 from localrun.manager.request import Request
 from localrun.values.layout import InputEntry, InputLayout, plan_inputs
 from localrun.values.parsing import FileValue
+from localrun.values.references import references_in
+from localrun.values.urls import with_urls
 
 _FILES = (File, Image)
 _STRINGS = (String, Enumeration, DateTime, Geometry)
@@ -74,7 +76,9 @@ def given_inputs(request: Request, descriptor: Descriptor) -> GivenInputs:
     gathered = gather(request, descriptor)
     notes = Notes("inputs")
     notes.problems += gathered.assigned.problems
-    invalid = gathered.assigned.invalid
+    for place, source in references_in(with_urls(gathered.given, descriptor)).items():
+        notes.child(place.replace("/", ".")).error(f"{source} is not sent to a server", "pass a file: @FILE")
+    invalid = {*gathered.assigned.invalid, *map(input_of, notes.problems)}
     layout = plan_inputs(descriptor, gathered.given, notes, copy=False, invalid=invalid)
     rejected = {input_of(problem) for problem in notes.problems}
     unknown = rejected - descriptor.inputs.keys()

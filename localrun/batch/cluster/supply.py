@@ -40,6 +40,7 @@ from localrun.values.input_folder import read_items
 from localrun.values.parsing import FileValue, expand_path, raise_problems
 from localrun.values.region_names import parse_region_name
 from localrun.values.regions import path_in
+from localrun.values.urls import is_url
 
 _MOST_DIGESTS = 10_000  # that are remembered
 _GEOMETRIES = ("region", "crop")  # keys of the object of an image
@@ -210,5 +211,5 @@ def _with_geometries(value: Any) -> Any:
 
 
 def _geometry(value: Any) -> Any:
-    is_path = isinstance(value, str) and path_in(value) is not None
+    is_path = isinstance(value, str) and path_in(value) is not None and not is_url(value)
     return FileValue(expand_path(value)) if is_path else value

@@ -14,6 +14,7 @@ from localrun.masking.masker import MIN_LENGTH
 from localrun.platforms.iexec import download, layout
 from localrun.suggestions import did_you_mean
 from localrun.values import digest
+from localrun.values.urls import is_url
 
 _LOCAL_FILE = "=@"  # SOURCE=@FILE: use FILE as the content of SOURCE
 _SHA256 = re.compile(r"(?:0x)?([0-9a-fA-F]{64})")
@@ -169,7 +170,7 @@ class _Checker:
         """Add a dataset, verify its checksum if there is one, and return its address."""
         text, checksum = self._split_checksum(text)
         source, file = _split_source(text)
-        name = layout.dataset_address(source if file or download.is_url(source) else Path(source).name)
+        name = layout.dataset_address(source if file or is_url(source) else Path(source).name)
         self._add("datasets", name, source, file, checksum)
         if checksum and name in self.files:
             _verify_checksum(self.files[name], checksum)
@@ -187,7 +188,7 @@ class _Checker:
         return before, found[1].lower() if found else ""
 
     def _add(self, section: str, name: str, source: str, file: str | None, checksum: str = "") -> None:
-        if file is None and download.is_url(source):
+        if file is None and is_url(source):
             self._add_download(section, name, source, checksum)
         elif file is None and layout.ADDRESS.fullmatch(source) and not Path(source).exists():
             remedy = f"pass a local file for it: {source}=@FILE"
