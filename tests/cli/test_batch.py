@@ -177,7 +177,6 @@ def test_the_table_may_come_from_standard_input(
 
 def test_an_iexec_app_is_refused(localrun: Command, table: Path) -> None:
     Path("localrun.toml").write_text('profile = "iexec"\n')
-    localrun("trust")
     done = batch(localrun, "--table", table)
     assert done.code == 2, done.err
     assert "a batch cannot run an iExec app" in done.err

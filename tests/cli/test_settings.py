@@ -18,8 +18,6 @@ def _in_the_project(localrun: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     project = localrun.folder / "project"
     project.mkdir()
     monkeypatch.chdir(project)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(localrun.folder / "config"))
-    monkeypatch.setenv("XDG_DATA_HOME", str(localrun.folder / "data"))
 
 
 def stored(result: Result) -> Any:
