@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from typing import Any
 
 import app_engine
 import batches
+import cluster
 import commands
 import edits
 import images
@@ -49,7 +51,12 @@ def main() -> int:
         "edits": lambda: _in_folder(partial(edits.compare, rounds=options.image_rounds)),
         "reuse": lambda: _in_folder(partial(reuse.compare, rounds=options.log_rounds), options.memory),
         "install": lambda: _in_folder(partial(install.compare, rounds=options.rounds)),
+        "cluster": lambda: _in_folder(
+            partial(cluster.compare, rounds=options.rate_rounds, rows=options.node_rows)
+        ),
     }
+    if os.geteuid() != 0:
+        del chapters["cluster"]
     measured = [chapters[name]() for name in options.only or chapters]
     judged = [row for chapter in measured for row in chapter.judged()]
     show_targets(judged)
@@ -60,13 +67,14 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     chapters = "commands, routes, rate, batch, app-engine, page, logs, outputs, images, edits"
-    chapters += ", reuse, install"
+    chapters += ", reuse, install, cluster"
     parser.add_argument("only", nargs="*", metavar="CHAPTER", help=f"{chapters}; default: all")
     parser.add_argument("--rounds", type=int, default=15, help="rounds of commands and imports")
     parser.add_argument("--large", type=int, default=1024, help="size of the large bundle in MiB")
     parser.add_argument("--bursts", type=int, default=200, help="bursts of requests of each kind")
     parser.add_argument("--rate-rounds", type=int, default=3, help="rounds of many tiny containers")
     parser.add_argument("--tasks", type=int, default=200, help="tiny containers per round")
+    parser.add_argument("--node-rows", type=int, default=60, help="rows for each node of a cluster")
     parser.add_argument("--rows", type=int, default=2000, help="rows of the batch")
     parser.add_argument("--log-rounds", type=int, default=5, help="rounds of long logs and of many outputs")
     parser.add_argument("--image-rounds", type=int, default=5, help="rounds of large images")
