@@ -56,7 +56,7 @@ engines: venv base ## run the engine tests on Docker, Podman and others (as root
 
 # TESTS: a file or folder of tests, such as tests/cluster/test_failures.py.
 cluster: venv base ## run tasks on two nodes, each with its own engine and Dask worker (as root)
-	@.ci/packages $(TEST_PACKAGES)
+	@.ci/packages $(TEST_PACKAGES) sshd=openssh-server openssl=openssl
 	$(BIN)/python -m pytest -q -m cluster $(or $(TESTS),tests/cluster)
 
 # PYTHONS: versions instead of all that are supported.

@@ -65,6 +65,11 @@ class Node:
         self.docker("load", "-q", "-i", str(archive))
         archive.unlink()
 
+    @property
+    def cpus(self) -> int:
+        """The number of processors, which all nodes share."""
+        return os.cpu_count() or 1
+
     def containers(self) -> list[str]:
         """Return the ids of all containers of the node."""
         return self.docker("ps", "-aq").split()
@@ -73,14 +78,19 @@ class Node:
         """Run a command on the node, and return what it prints."""
         return run([*self._prefix(), *command])
 
+    def start(self, *command: str, cwd: Path, env: Mapping[str, str] | None = None) -> Command:
+        """Start a command on the node."""
+        self.home.mkdir(exist_ok=True)
+        log = self.folder / f"command-{next(self._logs)}.log"
+        # a folder that is entered before the mount namespace would have no path in it
+        inside = ("env", f"--chdir={cwd}", *command)
+        return Command(self._prefix(), inside, log, environment(self.home, env), self.folder)
+
     def start_worker(self, scheduler: str, *options: str, env: Mapping[str, str] | None = None) -> Command:
         """Start `dask worker` with one process; do not wait until it is connected."""
-        self.home.mkdir(exist_ok=True)
-        local = self.folder / "dask"
         command = [DASK, "worker", scheduler, "--name", self.name, "--host", self.address]
-        command += ["--local-directory", str(local), "--no-dashboard", *WORKER, *options]
-        log = self.folder / f"worker-{next(self._logs)}.log"
-        self.worker = Command(self._prefix(), command, log, environment(self.home, env), self.folder)
+        command += ["--local-directory", str(self.folder / "dask"), "--no-dashboard", *WORKER, *options]
+        self.worker = self.start(*command, cwd=self.folder, env=env)
         return self.worker
 
     def worker_processes(self) -> list[psutil.Process]:
@@ -127,9 +137,10 @@ class Cluster:
         for worker in [node.start_worker(self.address, *options) for node in self.nodes]:
             worker.wait_for("Registered to:")
 
-    def start_scheduler(self) -> Command:
+    def start_scheduler(self, *options: str, protocol: str = "tcp") -> Command:
         """Start the scheduler at its usual address."""
-        command = [DASK, "scheduler", "--host", GATEWAY, "--port", str(PORT), "--no-dashboard"]
+        command = [DASK, "scheduler", "--host", f"{protocol}://{GATEWAY}", "--port", str(PORT)]
+        command += ["--no-dashboard", *options]
         self.scheduler = self._command(command, "scheduler", self.folder, {})
         self.scheduler.wait_for("Scheduler at:")
         return self.scheduler

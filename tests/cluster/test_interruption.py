@@ -1,0 +1,42 @@
+"""The end of the client ends its tasks on the nodes, and `--resume` completes the batch."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.support.cluster.batches import Batch, numbers, wait_for_containers, wait_for_no_containers
+from tests.support.cluster.cluster import Cluster
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_client_that_ends_leaves_nothing_on_the_nodes_and_resumes(
+    number: signal.Signals, cluster: Cluster, tmp_path: Path
+) -> None:
+    # Given a batch with rows that have ended, and others that run on both nodes
+    batch = Batch(tmp_path, numbers(40, seconds=2))
+    command = batch.start(cluster)
+    batch.wait_for_results(3, command)
+    wait_for_containers(cluster)
+
+    # When the client ends by a signal
+    command.send(number)
+    code = command.wait()
+    if number != signal.SIGKILL:
+        assert code == 130, command.printed
+        assert "--resume" in command.printed
+        assert "--resume" in command.printed
+        assert [node.containers() for node in cluster.nodes] == [[], []]
+    before = {each["row"]: each for each in batch.results() if each["state"] == "FINISHED"}
+    assert 0 < len(before) < 40
+
+    # Then nothing remains on the nodes
+    wait_for_no_containers(cluster)
+
+    # And another client completes the batch without repeating what has ended
+    batch.run(cluster, "--resume")
+    after = {each["row"]: each for each in batch.check()}
+    assert {row: after[row] for row in before} == before
+    wait_for_no_containers(cluster)
