@@ -149,9 +149,10 @@ class App:
     def supervise_others(self) -> None:
         """Start the supervisor if the folder has detached tasks that this process does not own."""
         for task_id in self.store.active_ids():
+            if self.manager.get_task(task_id) is not None:
+                continue
             record = self.store.open(task_id).load_or_none()
-            is_other = record is not None and self.manager.get_task(task_id) is None
-            if record is not None and is_other and fate(record, owner_alive=False) is Fate.RESUME:
+            if record is not None and fate(record, owner_alive=False) is Fate.RESUME:
                 self.supervise()
                 return
 

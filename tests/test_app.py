@@ -13,6 +13,7 @@ from localrun.engines.fake import FakeContainer, FakeEngine
 from localrun.errors import EngineUnreachable, TaskNotFound, UsageError
 from localrun.settings import Settings
 from localrun.task.states import TaskState
+from localrun.task.workspace import Workspace
 from tests.support.environment import Environment, make_environment
 
 
@@ -54,6 +55,16 @@ def test_a_task_that_has_ended_cannot_be_killed(tmp_path: Path) -> None:
         record = env.run(values={"a": 1, "b": 2})
         with pytest.raises(UsageError, match=r"has ended already \(FAILED\)"):
             env.app.kill(record.id)
+
+
+def test_the_records_of_own_tasks_are_not_read_to_look_for_those_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with make_environment(tmp_path) as env:
+        env.app.manager.create_task({})
+        monkeypatch.setattr(Workspace, "load", lambda _workspace: pytest.fail("the record was read"))
+        env.app.supervise_others()
+        monkeypatch.undo()
 
 
 def test_another_process_waits_for_the_end_of_a_task(tmp_path: Path) -> None:

@@ -48,10 +48,10 @@ class MemoryKills:
 def _count() -> int:
     """Return how many processes the kernel has killed for lack of memory since the boot; 0 if unknown."""
     try:
-        found = re.search(rb"^oom_kill (\d+)", _COUNTERS.read_bytes(), re.MULTILINE)
-    except OSError:
+        _, name, rest = (b"\n" + _COUNTERS.read_bytes()).partition(b"\noom_kill ")
+        return int(rest.split(b"\n", 1)[0]) if name else 0
+    except (OSError, ValueError):
         return 0
-    return int(found[1]) if found else 0
 
 
 def _full_groups() -> Iterator[bytes]:
