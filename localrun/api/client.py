@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,11 +22,14 @@ from localrun.api.server_sent_events import read_events
 from localrun.errors import Cause, Problem, RequestRefused, TaskNotFound, UsageError
 from localrun.task.events import Event
 from localrun.task.metadata import has_values
+from localrun.task.selection import parse_state
 from localrun.task.states import TaskState
 from localrun.units import format_count
 
 _MAX_WAIT = 30.0  # seconds of one request that waits
 _CHUNK = 256 * 1024
+_GROUPS = ("active", "ended", "all")  # of states
+_NO_TASK = re.compile(r"Task .* not found")
 
 Place = str | os.PathLike[str]
 
@@ -214,9 +218,11 @@ class Client:
     ) -> list[ServedTask]:
         """Return tasks in order of creation: those that are `active` or `ended`, `all`, or in a state.
 
-        Of ended ones, the last thousand. `metadata` are values by key, or `KEY=VALUE`.
+        Of ended ones, the last thousand. `metadata` are values by key, or `KEY=VALUE`. Raises `UsageError`
+        for an unknown state.
         """
-        given: dict[str, Any] = {"state": str(state), "assigned_by": assigned_by}
+        word = str(state) if state in _GROUPS else str(parse_state(state))
+        given: dict[str, Any] = {"state": word, "assigned_by": assigned_by}
         given |= {"metadata": metadata} if isinstance(metadata, str) else {}
         params = {name: value for name, value in given.items() if value is not None}
         found = self._checked("GET", "/task/list", params=params)
@@ -361,7 +367,7 @@ def _check(answer: Answer, path: str) -> None:
     except ValueError:
         found, detail = {}, answer.text[:200]
     remedy = str(found.get("hint") or "") if isinstance(found, dict) else ""
-    if answer.status == 404 and str(detail).startswith("Task "):
+    if answer.status == 404 and _NO_TASK.fullmatch(str(detail)):
         raise TaskNotFound(str(detail), remedy="`GET /task/list?state=all` lists the tasks")
     problems = list(_problems(detail)) if isinstance(detail, list) else []
     reason = format_count(len(problems), "problem") if problems else str(detail)

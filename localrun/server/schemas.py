@@ -10,7 +10,6 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, StrictStr
 
 from localrun.server.task_models import TASK, Json, OpenModel, TaskDetails, TaskEntry
-from localrun.task.states import TaskState
 
 MAX_BATCH_SIZE = 1000  # tasks
 
@@ -41,7 +40,13 @@ class Batch(BaseModel):
     assigned_by: StrictStr
 
 
-StateFilter = Literal["active", "ended", "all"] | TaskState
+# with all of `TaskState`, in one list, so that an error has one list of what is expected
+# fmt: off
+StateFilter = Literal[
+    "active", "ended", "all",
+    "CREATED", "PROVISIONED", "QUEUING", "QUEUED", "PENDING", "RUNNING", "FINISHED", "FAILED", "KILLED",
+]
+# fmt: on
 
 
 class TaskFilter(BaseModel):

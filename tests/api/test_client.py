@@ -72,7 +72,9 @@ def test_a_task_is_submitted_waited_for_and_listed(client: localrun.Client, env:
     assert [task.id for task in client.tasks("ended", metadata="sample=A2")] == [other.id]
     assert [task.id for task in client.tasks(metadata={"sample": "A2"})] == [other.id]
     assert client.tasks(metadata={"sample": "A3"}) == []
-    assert client.tasks("FAILED") == client.tasks("active") == []
+    assert client.tasks("failed") == client.tasks("active") == []
+    with pytest.raises(UsageError, match="did you mean 'FINISHED'"):
+        client.tasks("FINISHD")
 
 
 def test_events_and_the_log_are_followed_until_the_end(client: localrun.Client, env: Environment) -> None:
@@ -115,6 +117,9 @@ def test_inputs_are_uploaded_and_outputs_downloaded(
     client.upload_input(task.id, "b", b"4")
     assert client.wait(task.id).outputs == {"sum": 34}
     assert client.download_output(task.id, "sum", tmp_path / "sum").read_text() == "34"
+    with pytest.raises(RequestRefused, match=r"404 Task .* has no output 'sun'"):
+        client.download_output(task.id, "sun", tmp_path / "sun")
+    assert not (tmp_path / "sun").exists()
 
 
 def test_a_task_stands_for_its_id(client: localrun.Client, env: Environment, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import requests
 from localrun.app import App
 from localrun.engines.fake import FakeContainer
 from localrun.task.record import TaskRecord
+from localrun.task.states import TaskState
 from localrun.task.store import RESERVED_IDS
 from tests.support.server_client import ServerEnvironment, add, live, serve_environment
 from tests.support.waiting import until
@@ -193,6 +194,9 @@ def test_tasks_are_listed_by_state_and_assignee_page_by_page(tmp_path: Path) -> 
         assert listed(state="CREATED", assigned_by="eve") == [ids[2]]
         assert env.client.get("/task/list", params={"after": "no"}).status_code == 404
         assert env.client.get("/task/list", params={"limit": 0}).status_code == 422
+        assert all(listed(state=state) is not None for state in TaskState)
+        (problem,) = env.client.get("/task/list", params={"state": "FINISHD"}).json()["detail"]
+        assert (problem["loc"], "'KILLED'" in problem["msg"]) == (["query", "state"], True)
 
 
 def test_status_counts_active_and_completed_and_names_the_engine(tmp_path: Path) -> None:
