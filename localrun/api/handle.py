@@ -36,10 +36,11 @@ class TaskHandle:
     """The base of `Task`: the state of a task, waiting for it, and its results.
 
     `reused` is whether the task is an earlier one, whose result was reused by the submission that returned
-    this handle.
+    this handle, and `not_reused` why it is not, if that was asked for.
     """
 
     reused = False
+    not_reused: tuple[str, ...] = ()
 
     def __init__(self, task_id: str, home: str | os.PathLike[str] | None = None) -> None:
         self._app = app_for(home)

@@ -103,7 +103,7 @@ def start_task(app: App, request: Request) -> Task:
     """Submit a request, and start the supervisor, which owns the task once this process has ended."""
     task = app.manager.submit(request, pending_starts_of(app).on_event)
     found = Task(task.id, app.settings.home)
-    found.reused = task.reused
+    found.reused, found.not_reused = task.reused, task.not_reused
     if not task.reused:
         app.supervise()
     return found

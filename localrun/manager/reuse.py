@@ -164,12 +164,12 @@ class Reuse:
 class Draft(msgspec.Struct, frozen=True):
     """A task that may not have to be created: its record without an image, and what that is made from.
 
-    The contents of `record` were read; `unread` returns those that the task would have if they were not.
+    The contents of `record` were read; `unread` are those that the task would have if they were not.
     `image` is the one of the source if it is known, and `batch` the id of its batch if it is part of one.
     """
 
     record: TaskRecord
-    unread: Callable[[], dict[str, str]]
+    unread: dict[str, str]
     descriptor: Descriptor
     source: ImageSource
     image: EngineImage | None = None
@@ -190,7 +190,7 @@ class _Search:
 
     @cached_property
     def unread(self) -> Parts:
-        plan = self._record.run_plan.replace(contents=self.draft.unread())
+        plan = self._record.run_plan.replace(contents=self.draft.unread)
         return fingerprint.parts_of(self._record.replace(plan=plan), self.draft.descriptor.source)
 
     def compared_to(self, before: Parts) -> Parts:

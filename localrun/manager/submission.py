@@ -31,12 +31,13 @@ from localrun.settings import Settings
 from localrun.task import metadata
 from localrun.task.active import ActiveTask
 from localrun.task.bind_mounts import check_mounts, deviations
-from localrun.task.events import Listener
+from localrun.task.events import Event, Listener
 from localrun.task.lock import TaskLock
 from localrun.task.process import current_process
 from localrun.task.record import BUILD_OPTIONS, Resources, RunPlan, StoredOptions, TaskRecord
 from localrun.task.states import TaskState
 from localrun.task.store import TaskStore
+from localrun.units import format_bytes
 from localrun.values.references import has_urls
 
 if TYPE_CHECKING:
@@ -129,10 +130,8 @@ class Submitter:
             values.check(described, gathered.given, (), gathered.assigned)
         elif not (request.held or request.downloads or missing):
             planned = self._inputs.plan(plan, described, gathered.given, gathered.assigned)
-            everything = request.reuse != "no"
-            contents = self._inputs.contents.read(
-                planned.planned.layout, plan.bind_mounts, request.secrets, everything=everything
-            )
+            layout = planned.planned.layout
+            contents = self._inputs.contents.read(layout, plan.bind_mounts, request.secrets)
         return ReadRequest(request, bundle, plan, gathered, planned, contents, seconds)
 
     def find_result(self, found: ReadRequest, listeners: Sequence[Listener]) -> ActiveTask | None:
@@ -144,14 +143,14 @@ class Submitter:
             return None
         from localrun.manager.reuse import Reused
 
-        match = self._match(found)
+        match = self._match(found, listeners)
         if isinstance(match, Reused):
             match = msgspec.structs.replace(match, has_metadata=bool(found.request.metadata))
             return match.as_task(listeners)
         found.not_reused = match
         return None
 
-    def _match(self, found: ReadRequest) -> Reused | NotReused:
+    def _match(self, found: ReadRequest, listeners: Sequence[Listener]) -> Reused | NotReused:
         from localrun.manager.reuse import Draft, NotReused, Reuse
 
         request, planned, contents = found.request, found.planned, found.contents
@@ -159,11 +158,19 @@ class Submitter:
             is_downloaded = request.downloads or has_urls(found.gathered.given)
             why = "its inputs are downloaded" if is_downloaded else "not all of its inputs are known yet"
             return NotReused((why,))
-        layout, plan = planned.planned.layout, found.plan.replace(contents=contents.digests)
+        layout, unread = planned.planned.layout, contents.digests
+        if contents.unread_size:
+            for listener in listeners:
+                size = format_bytes(contents.unread_size)
+                listener(Event("note", "", f"reading {size} of files to compare them with earlier tasks"))
+            contents = found.contents = self._inputs.contents.read(
+                layout, found.plan.bind_mounts, request.secrets, everything=True
+            )
+        plan = found.plan.replace(contents=contents.digests)
         record = _record(request, found.bundle, plan).replace(inputs=layout.values, crops=layout.crops)
         draft = Draft(
             record,
-            unread=lambda: self._inputs.contents.read(layout, plan.bind_mounts, request.secrets).digests,
+            unread=unread,
             descriptor=found.bundle.descriptor,
             source=found.bundle.image,
             image=None if request.read is None else request.read.image,

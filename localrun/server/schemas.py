@@ -93,6 +93,7 @@ class TaskCreated(OpenModel):
     message: str
     state: str
     reused: bool = Field(False, description="The id is that of a finished task, whose result is reused.")
+    not_reused: list[str] = Field(default_factory=list, description="Why no result is reused, with `reuse`.")
 
 
 class CreatedTask(OpenModel):

@@ -32,7 +32,8 @@ def test_submit_returns_the_task_whose_result_is_reused(tmp_path: Path) -> None:
         again = localrun.submit(env.bundle, b=4, reuse=True, **options)
         other = localrun.submit(env.bundle, b=5, reuse=True, **options)
         assert (again, again.reused, again.outputs) == (first, True, {"sum": 7})
-        assert (first.reused, other.reused) == (False, False)
+        assert (first.reused, first.not_reused) == (False, ())
+        assert (other.reused, other.not_reused) == (False, ("inputs.b 4 -> 5",))
         other.wait()
         assert localrun.run(env.bundle, b=4, reuse=True, **options) == {"sum": 7}
         assert len(localrun.tasks(home=env.app.settings.home)) == 2

@@ -333,4 +333,6 @@ def test_a_server_that_is_not_localrun_gets_no_reference(env: Environment) -> No
 
     request = Request(env.bundle, values={"a": TaskOutput("x", "sum"), "b": 1})
     found = given_inputs(request, descriptor.read(env.bundle.read_bytes()))
-    assert [problem.message for problem in found.problems] == ["output 'sum' of task x is not sent to a server"]
+    assert [problem.message for problem in found.problems] == [
+        "output 'sum' of task x is not sent to a server"
+    ]

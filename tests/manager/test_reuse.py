@@ -163,7 +163,7 @@ def test_what_decides_the_result_is_a_reason(bench: Bench, change: dict[str, Any
         found = bench.env.app.manager._submitter.read(
             bench.env.app.manager._submitter.read(_request(bench)).request.replace(**change)
         )
-        assert reason in bench.env.app.manager._submitter._match(found).reasons  # type: ignore[union-attr]
+        assert reason in bench.env.app.manager._submitter._match(found, ()).reasons  # type: ignore[union-attr]
         return
     assert reason in bench.reasons(**change)
 
@@ -280,9 +280,10 @@ def test_a_large_file_that_may_have_changed_before_it_was_read_is_not_recognised
     assert bench.reasons(values={"text": large}) == ["inputs.text changed"]
 
 
-def test_a_large_file_is_read_with_the_option(bench: Bench) -> None:
+def test_a_large_file_is_read_with_the_option_and_that_is_said(bench: Bench) -> None:
     large = bench.file("large", b"x" * (1 << 20) + b"y")
     bench.run(values={"text": large})
+    assert bench.notes[0] == "reading 1 MiB of files to compare them with earlier tasks"
     copy = Path(shutil.copy(large, bench.folder / "copy"))
     assert bench.submit(values={"text": copy}).reused
 

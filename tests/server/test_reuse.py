@@ -28,7 +28,9 @@ def test_a_reused_task_is_not_created(served: ServerEnvironment) -> None:
 
 def test_a_task_that_is_not_reused_has_the_reason_among_its_events(served: ServerEnvironment) -> None:
     served.wait(served.post(served.bundle(a=3, b=4))["task_id"])
-    other = served.post({**served.bundle(a=3, b=5), "reuse": True})["task_id"]
+    made = served.post({**served.bundle(a=3, b=5), "reuse": True})
+    assert made["not_reused"] == ["inputs.b 4 -> 5"]
+    other = made["task_id"]
     served.wait(other)
     notes = [
         event.message for event in served.env.app.store.open(other).read_events() if event.kind == "note"

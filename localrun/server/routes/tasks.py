@@ -167,6 +167,8 @@ async def _create(
     else:
         created = await state.create(task_id, task, assigned_by)
         made = views.summary(created.record) | ({"reused": True} if created.reused else {})
+        if created.not_reused:
+            made["not_reused"] = list(created.not_reused)
     log.log_call("create_task", task_id, state.active_count, task_data=task, assigned_by=assigned_by)
     return made
 
@@ -176,6 +178,8 @@ def _respond(state: ServerState, made: dict[str, Any]) -> Response:
     state.request_log.log_response("create_task", 200, made["task_id"], assigned_by=made["assigned_by"])
     shown = {key: made[key] for key in ("task_id", "timestamp", "assigned_by", "task")}
     message = f"Task {made['task_id']} created and added to global task list"
+    if made.get("not_reused"):
+        shown["not_reused"] = made["not_reused"]
     if made.get("reused"):
         shown["reused"] = True
         message = f"The result of task {made['task_id']} is reused; no task was created"

@@ -34,6 +34,11 @@ class Contents(msgspec.Struct, frozen=True):
     digests: dict[str, str]
     sources: tuple[tuple[str, str, FileState], ...] = ()
 
+    @property
+    def unread_size(self) -> int:
+        """The bytes of the files that were not read."""
+        return sum(state.size for part, _, state in self.sources if self.digests[part][:1] == "~")
+
     def confirmed(self) -> dict[str, str]:
         """Return the digests; an empty one for files that have changed since."""
         changed = {part for part, path, state in self.sources if _state(path) != state}
