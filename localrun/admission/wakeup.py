@@ -18,10 +18,13 @@ _NAME = re.compile(r"localrun-[0-9]{1,10}-[0-9a-f]{32}")
 
 
 class Wakeup:
-    """A wakeup signal with many senders and one receiver. Signals sent before `wait()` are kept."""
+    """A wakeup signal with many senders and one receiver. Signals sent before `wait()` are kept.
 
-    def __init__(self) -> None:
-        self.name = f"localrun-{os.getpid()}-{uuid.uuid4().hex}"
+    `key` are 32 hexadecimal digits, unique in this process; else they are random. Raises `OSError`.
+    """
+
+    def __init__(self, key: str = "") -> None:
+        self.name = name_of(os.getpid(), key or uuid.uuid4().hex)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         try:
             self._socket.bind(_address(self.name))
@@ -33,6 +36,9 @@ class Wakeup:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         self._socket.close()
 
     def wait(self, seconds: float) -> bool:
@@ -44,6 +50,11 @@ class Wakeup:
             while self._socket.recv(16):
                 signalled = True
         return signalled
+
+
+def name_of(pid: int, key: str) -> str:
+    """Return the name of the wakeup of a process."""
+    return f"localrun-{pid}-{key}"
 
 
 def notify(names: Iterable[str]) -> None:

@@ -56,7 +56,7 @@ class Manager:
         self._workers = Workers(self._registry, self._on_ended)
         self._retention = Retention(store, settings)
         self._manual = ManualTasks(store, self._workers, self._on_event)
-        self._pending = PendingInputs(self._start, self.kill, self._submitter.provision)
+        self._pending = PendingInputs(self._start, self.kill, self._submitter.provision, store.path)
         self._execution = Execution(self._workers, runner, self._submitter.complete, self._run_replicas)
         self._dependencies = Dependencies(
             self._pending,

@@ -6,14 +6,17 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from localrun import fs, values
+from localrun.admission.wakeup import Wakeup, notify
 from localrun.descriptor import Descriptor
 from localrun.descriptor.types import Array
 from localrun.errors import InputsError, Problem, UsageError
 from localrun.manager.inputs import missing_inputs
+from localrun.manager.kill_request import wakeup_for_kills
 from localrun.manager.provisioning import note_received, received_values
 from localrun.manager.submission import PreparedTask
 from localrun.task.active import ActiveTask
@@ -22,14 +25,14 @@ from localrun.task.states import TaskState
 from localrun.values.parsing import raise_problems, unknown_input
 from localrun.values.region_names import parse_region_name
 
-_INTERVAL = 0.5  # seconds between two checks for kill requests of other processes
+_INTERVAL = 5.0  # seconds between two checks for kill requests that could not be signalled
 
 
 class PendingInputs:
     """Holds tasks until their last input arrives, and calls `start` with each then. Thread-safe.
 
     `kill` is called with a task that another process asked to stop: only the owner can end it. `provision`
-    writes the inputs of a task that has all of them.
+    writes the inputs of a task that has all of them. `home` is the folder of the tasks.
     """
 
     def __init__(
@@ -37,15 +40,17 @@ class PendingInputs:
         start: Callable[[PreparedTask], None],
         kill: Callable[[ActiveTask], None],
         provision: Callable[[ActiveTask, Descriptor, Mapping[str, Any]], None],
+        home: Path,
     ) -> None:
         self._start = start
         self._kill = kill
         self._write_inputs = provision
         self._lock = threading.Lock()
         self._waiting: dict[str, PreparedTask] = {}
+        self._home = home
         self._watcher: threading.Thread | None = None
+        self._wakeup: Wakeup | None = None  # of the watcher
         self._closed = False
-        self._wake = threading.Event()  # closed, or no task is waiting
 
     def add(self, prepared: PreparedTask) -> None:
         self.hold(prepared)
@@ -57,28 +62,35 @@ class PendingInputs:
         with self._lock:
             self._waiting[prepared.task.id] = prepared
             if self._watcher is None and not self._closed:
-                self._wake.clear()
-                self._watcher = threading.Thread(target=self._watch, name="waiting", daemon=True)
+                self._wakeup = wakeup_for_kills(self._home)
+                watch = partial(self._watch, self._wakeup)
+                self._watcher = threading.Thread(target=watch, name="waiting", daemon=True)
                 self._watcher.start()
+            elif prepared.task.is_cancelled:
+                self._wake()
 
-    def _watch(self) -> None:
+    def _watch(self, wakeup: Wakeup) -> None:
         while True:
-            self._wake.wait(_INTERVAL)
             with self._lock:
                 tasks = [prepared.task for prepared in self._waiting.values()]
                 if self._closed or not tasks:
-                    self._watcher = None
+                    self._watcher = self._wakeup = None
+                    wakeup.close()
                     return
-                self._wake.clear()
             for task in tasks:
                 if task.is_cancelled:
                     self._kill(task)
+            wakeup.wait(_INTERVAL)
+
+    def _wake(self) -> None:
+        if self._wakeup is not None:
+            notify([self._wakeup.name])
 
     def pop(self, task_id: str) -> PreparedTask | None:
         with self._lock:
             found = self._waiting.pop(task_id, None)
             if not self._waiting:
-                self._wake.set()
+                self._wake()
         return found
 
     def close(self) -> None:
@@ -87,7 +99,7 @@ class PendingInputs:
             self._closed = True
             waiting, self._waiting = list(self._waiting.values()), {}
             watcher = self._watcher
-            self._wake.set()
+            self._wake()
         if watcher is not None and watcher is not threading.current_thread():
             watcher.join()
         for prepared in waiting:

@@ -136,7 +136,9 @@ class TaskInputs:
             message = f"an output is not valid as an input of this task: {sources}"
             remedy = "pass the output of another task, or correct the program that wrote it"
             raise DependencyFailed(message, remedy=remedy, problems=error.problems) from error
-        task.update(**changes, message="")
+        found = changes.pop("inputs")
+        inputs = {name: found[name] for name in descriptor.inputs if name in found}
+        task.update(**changes, inputs=inputs, message="")
         task.save()
 
     def _write(

@@ -129,7 +129,8 @@ class TaskOutputs:
         records: dict[str, TaskRecord | None] = {}
 
         def visit(place: str, found: Reference) -> Any:
-            assert isinstance(found, TaskOutput), "URLs are downloaded before"
+            if isinstance(found, Url):  # downloaded before, or on a node of a cluster
+                return found
             sources[place] = InputSource(task=found.task, output=found.output)
             workspace = self._store.open(found.task)
             if found.task not in records:

@@ -13,6 +13,7 @@ from localrun.app import App
 from localrun.engines.fake import FakeContainer
 from localrun.errors import InputsError, UsageError
 from localrun.maintenance.prune import PruneOptions, Pruner
+from localrun.manager import pending_inputs
 from localrun.manager.request import Request
 from localrun.manager.rerun import request_from
 from localrun.task.active import ActiveTask
@@ -152,7 +153,10 @@ def test_a_task_fails_if_the_other_one_is_stopped(env: Environment) -> None:
     assert "was stopped" in ended(env, second).message
 
 
-def test_a_waiting_task_is_stopped_and_fails_those_that_wait_for_it(env: Environment, gate: Gate) -> None:
+def test_a_waiting_task_is_stopped_at_once_and_fails_those_that_wait_for_it(
+    env: Environment, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pending_inputs, "_INTERVAL", 3600.0)
     first = env.submit(values={"a": 1, "b": -1})
     second = after(env, first)
     third = after(env, second)
@@ -333,6 +337,5 @@ def test_a_server_that_is_not_localrun_gets_no_reference(env: Environment) -> No
 
     request = Request(env.bundle, values={"a": TaskOutput("x", "sum"), "b": 1})
     found = given_inputs(request, descriptor.read(env.bundle.read_bytes()))
-    assert [problem.message for problem in found.problems] == [
-        "output 'sum' of task x is not sent to a server"
-    ]
+    messages = [problem.message for problem in found.problems]
+    assert messages == ["output 'sum' of task x is not sent to a server"]

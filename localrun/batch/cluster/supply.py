@@ -32,12 +32,13 @@ from localrun.descriptor import Descriptor
 from localrun.descriptor.types import Array, Notes, holds_files
 from localrun.engines.base import Progress, no_progress
 from localrun.errors import InputsError, Problem
-from localrun.manager.inputs import gather
+from localrun.manager.provisioning import TaskInputs
 from localrun.manager.request import Request
 from localrun.settings.model import NO_DEFAULTS
 from localrun.task.record import BUILD_OPTIONS, StoredOptions
 from localrun.values.input_folder import read_items
 from localrun.values.parsing import FileValue, expand_path, raise_problems
+from localrun.values.references import Reference, references_in
 from localrun.values.region_names import parse_region_name
 from localrun.values.regions import path_in
 from localrun.values.urls import is_url
@@ -93,11 +94,14 @@ class Supply:
         descriptor = self._descriptor
         assert descriptor is not None
         request = row.request(self._request)
-        found = gather(request, descriptor)
+        inputs = TaskInputs(self._app.store, self._app.settings)
+        found = inputs.gather(request, descriptor)
         raise_problems(found.assigned.problems)
+        resolved = inputs.outputs.resolve(found.given)
+        raise_problems([_not_there(place, task) for place, task in references_in(resolved.waiting).items()])
         given = {
             name: replace_files(_expanded(name, value, descriptor), self._sent)
-            for name, value in found.given.items()
+            for name, value in resolved.values.items()
         }
         plain = StoredOptions()
         sent = request.replace(
@@ -178,6 +182,11 @@ class Supply:
         """Delete the copy of the image."""
         if self._archive is not None:
             fs.remove(Path(self._archive.path))
+
+
+def _not_there(place: str, found: Reference) -> Problem:
+    message = f"{found} is not there yet, which a row of a cluster cannot wait for"
+    return Problem(f"inputs.{place.replace('/', '.')}", message, "wait for the task with `localrun wait`")
 
 
 def _expanded(name: str, value: Any, descriptor: Descriptor) -> Any:
