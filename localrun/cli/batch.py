@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from localrun.batch.product import Axis
     from localrun.batch.rows import RowSource
 
+_KEPT = 16  # ended tasks in memory: the table has the results of all
+
 
 def _over(text: str) -> Axis:
     from localrun.batch.product import over
@@ -94,7 +96,7 @@ def command(context: CliContext, /, bundle: str, **given: Any) -> int:
     jobs, cluster, chosen = given.pop("jobs"), given.pop("cluster"), _options(given)
     choices = Choices.of({**given, "output": chosen.output, "in_image": chosen.in_image})
     progress = BatchProgress(sys.stderr, context.environ, quiet=choices.quiet)
-    with SignalHandler() as signals, context.app() as app:
+    with SignalHandler() as signals, context.app(keep_completed=_KEPT) as app:
         try:
             with signals.interruptible():
                 source = _source(table, axes)

@@ -55,12 +55,18 @@ class CliContext:
         return code_for_error(error)
 
     @contextmanager
-    def app(self, *, on_exit: OnExit = "kill") -> Iterator[App]:
+    def app(self, *, on_exit: OnExit = "kill", keep_completed: int | None = None) -> Iterator[App]:
         """Open the app and close it at the end; `on_exit` decides about tasks that still run in it.
 
-        Raises `UsageError` if a setting is invalid.
+        `keep_completed` is the number of ended tasks in memory; None: that of the settings. Raises
+        `UsageError` if a setting is invalid.
         """
-        app = self.make_app(self.settings)
+        settings = self.settings
+        if keep_completed is not None:
+            from msgspec.structs import replace
+
+            settings = replace(settings, keep_completed=keep_completed)
+        app = self.make_app(settings)
         try:
             yield app
         finally:

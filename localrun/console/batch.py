@@ -15,11 +15,14 @@ import msgspec
 from localrun.console.display.sanitize import escape_control_chars
 from localrun.console.streams import is_terminal, write
 from localrun.errors import LocalrunError
+from localrun.task.states import TaskState
 from localrun.units import format_duration
 
+_FINAL = (TaskState.FINISHED, TaskState.FAILED, TaskState.KILLED)
 _REFRESH = {True: 0.5, False: 10.0}  # seconds between two lines, on a terminal or not
 _RECENT = 200  # ended rows from which the rate is computed
 _MOST_FAILURES = 20  # that are shown as they happen
+_STATES = [str(state) for state in (*_FINAL, *(one for one in TaskState if one not in _FINAL))]
 _NARROW = 79  # characters of a line on a terminal of unknown width
 _WIDTH = 200  # characters of a failure
 
@@ -64,8 +67,8 @@ class BatchProgress:
         finally:
             self._closed.set()
             ticker.join()
-            if self._is_terminal:
-                write(self._stream, "\r\x1b[K")
+            if self._draw() and self._is_terminal:
+                write(self._stream, "\n")
 
     def _tick(self) -> None:
         while not self._closed.wait(_REFRESH[self._is_terminal]):
@@ -96,19 +99,21 @@ class BatchProgress:
         if self._is_terminal:
             self._draw()
 
-    def _draw(self) -> None:
-        if self._counts is None or self._closed.is_set():
-            return
+    def _draw(self) -> bool:
+        """Write the line unless it is there already, and return whether there is one."""
+        if self._counts is None:
+            return False
         counts = self._counts()
         with self._lock:
             if counts.in_flight and not self._ends:  # the image is ready, and the first rows run
                 self._ends.append(time.monotonic())
-            line = progress_line(counts, self._rate())
+            line = progress_line(counts, self._rate(), ended=self._closed.is_set())
             if line == self._last:
-                return
+                return True
             self._last = line
             shown = f"\r\x1b[K{line[: self._width()]}" if self._is_terminal else f"{line}\n"
             write(self._stream, shown)
+            return True
 
     def _width(self) -> int:
         """Return the characters that fit into a line without a line break."""
@@ -126,16 +131,13 @@ class BatchProgress:
         return (len(self._ends) - 1) / seconds if seconds > 0 else 0.0
 
 
-def progress_line(counts: BatchCounts, rate: float) -> str:
-    """Return e.g. `12/500 rows, 10 FINISHED, 2 FAILED, 8 RUNNING, 3.1 rows/s, 2m 37s left`."""
-    states = [
-        f"{number:,} {state}" for found in (counts.ended, counts.in_flight) for state, number in found.items()
-    ]
-    left = counts.total - counts.done
+def progress_line(counts: BatchCounts, rate: float, *, ended: bool = False) -> str:
+    """Return e.g. `12/500 rows, 10 FINISHED, 2 FAILED, 8 RUNNING, 3.1 rows/s, 2 min 37 s left`."""
+    groups = (counts.ended, counts.in_flight)
+    states = [f"{found[state]:,} {state}" for found in groups for state in sorted(found, key=_STATES.index)]
     parts = [f"{counts.done:,}/{counts.total:,} rows", *states]
-    if rate and left:
-        parts += [
-            f"{rate:.2g} rows/s" if rate < 10 else f"{rate:.0f} rows/s",
-            f"{format_duration(left / rate)} left",
-        ]
+    if rate:
+        parts.append(f"{rate:.2g} rows/s" if rate < 10 else f"{rate:.0f} rows/s")
+        if not ended:
+            parts.append(f"{format_duration((counts.total - counts.done) / rate)} left")
     return ", ".join(parts)

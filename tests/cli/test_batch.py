@@ -44,7 +44,7 @@ def fail_on(value: str) -> Any:
 def test_a_table_becomes_a_table_of_results(localrun: Command, table: Path) -> None:
     done = batch(localrun, "--table", table, "--results", "results.csv", "-o", "out")
     assert (done.code, done.out) == (0, "2 of 2 rows finished\nresults: results.csv\n")
-    assert done.err == ""
+    assert done.err.startswith("2/2 rows, 2 FINISHED")
     assert [(row["a"], row["b"], row["state"], row["sum"]) for row in rows()] == [
         ("1", "2", "FINISHED", "3"),
         ("3", "4", "FINISHED", "7"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
 
@@ -25,22 +26,22 @@ class Terminal(io.StringIO):
     [
         (BatchCounts(500, {}, {}), 0.0, "0/500 rows"),
         (
-            BatchCounts(500, {"FINISHED": 10, "FAILED": 2}, {"RUNNING": 8}),
+            BatchCounts(500, {"FAILED": 2, "FINISHED": 10}, {"RUNNING": 8, "QUEUING": 3}),
             3.14,
-            "12/500 rows, 10 FINISHED, 2 FAILED, 8 RUNNING, 3.1 rows/s, 2 min 35 s left",
+            "12/500 rows, 10 FINISHED, 2 FAILED, 3 QUEUING, 8 RUNNING, 3.1 rows/s, 2 min 35 s left",
         ),
         (
             BatchCounts(10_000, {"FINISHED": 9_999}, {"RUNNING": 1}),
             812.3,
             "9,999/10,000 rows, 9,999 FINISHED, 1 RUNNING, 812 rows/s, 1 ms left",
         ),
-        (BatchCounts(3, {"FINISHED": 3}, {}), 5.0, "3/3 rows, 3 FINISHED"),
     ],
 )
 def test_the_line_has_counts_per_state_the_rate_and_the_remaining_time(
     counts: BatchCounts, rate: float, line: str
 ) -> None:
     assert progress_line(counts, rate) == line
+    assert progress_line(counts, rate, ended=True) == re.sub(r", [^,]* left$", "", line)
 
 
 def shown(stream: io.StringIO, environ: dict[str, str], failures: int = 1, *, quiet: bool = False) -> str:
@@ -67,13 +68,14 @@ def test_without_a_terminal_each_line_is_complete(monkeypatch: pytest.MonkeyPatc
     assert lines[0] == "resuming"
     assert "row 0002: EXIT_NONZERO: the task failed with exit code 1" in lines
     assert lines[-1].startswith("1/40 rows, 1 FAILED, 2 RUNNING")
+    assert not lines[-1].endswith("left")
 
 
-def test_on_a_terminal_the_line_is_rewritten_below_the_failures_and_erased_at_the_end() -> None:
+def test_on_a_terminal_the_line_is_rewritten_below_the_failures() -> None:
     *lines, last = shown(Terminal(), TERMINAL).split("\n")
     assert lines[1].endswith("row 0002: EXIT_NONZERO: the task failed with exit code 1")
-    assert last.startswith("\r\x1b[K2/40 rows, 1 FINISHED, 1 FAILED")
-    assert last.endswith("\r\x1b[K")
+    assert last == ""
+    assert lines[-1].rpartition("\r\x1b[K")[2].startswith("2/40 rows, 1 FINISHED, 1 FAILED")
 
 
 def test_many_failures_do_not_flood_the_output() -> None:
