@@ -36,9 +36,9 @@ outputs:
 """
 
 TARGETS = (
-    Target("warm, whole sequence / docker run", lambda m: m["warm"] / m["docker run"], 0.6),
+    Target("warm, whole sequence / docker run", lambda m: m["warm"] / m["docker run"], 0.55),
     Target("warm, whole sequence / three containers", lambda m: m["warm"] / m["three containers"], 0.2),
-    Target("localrun run / docker run", lambda m: m["localrun run"] / m["docker run"], 1.3),
+    Target("localrun run / docker run", lambda m: m["localrun run"] / m["docker run"], 1.1),
     Target("localrun --version", lambda m: m["localrun --version"], 0.12, "s"),
     Target("second run, 1 GiB bundle - 10 MiB bundle", lambda m: m["1 GiB"] - m["10 MiB"], 0.05, "s"),
 )

@@ -29,18 +29,18 @@ def _slower(route: str) -> Target:
     return Target(f"{route}: {MANY} ended / {FEW} ended", lambda m: m[many] / m[few], 1.3)
 
 
-def _more_expensive(route: str, empty: str) -> Target:
+def _more_expensive(route: str, empty: str, limit: float) -> Target:
     def value(medians: Medians) -> float:
         return max(medians[f"{route}, {count} ended"] for count in (FEW, MANY)) / medians[empty]
 
-    return Target(f"{route} / empty route", value, 2.0)
+    return Target(f"{route} / empty route", value, limit)
 
 
 TARGETS = (
     _slower("GET /task/list"),
     _slower("POST /task"),
-    _more_expensive("GET /task/list", "GET, empty route"),
-    _more_expensive("POST /task", "POST, empty route"),
+    _more_expensive("GET /task/list", "GET, empty route", 1.5),
+    _more_expensive("POST /task", "POST, empty route", 2.0),
 )
 
 
