@@ -65,7 +65,7 @@ def command(
         status = "STATE" if system is None else "STATUS"
         heads = ("ID", status, "CAUSE", "NAME", "AGE", "DURATION")
         table = [heads, *(_row(record, system) for record in records)]
-        for head, cell in (("BATCH", _batch), ("METADATA", _metadata)):
+        for head, cell in (("NODE", _node), ("BATCH", _batch), ("METADATA", _metadata)):
             cells = list(map(cell, records))
             if any(text != "-" for text in cells):
                 table = [(*row, text) for row, text in zip(table, [head, *cells], strict=True)]
@@ -139,6 +139,10 @@ def _row(record: TaskRecord, system: str | None) -> tuple[str, ...]:
         format_duration(max(now - record.created, 0.0)),
         format_duration(record.seconds_until(now)),
     )
+
+
+def _node(record: TaskRecord) -> str:
+    return escape_control_chars(record.node) or "-"
 
 
 def _batch(record: TaskRecord) -> str:

@@ -84,6 +84,8 @@ def _rows(record: TaskRecord, system: str | None) -> Iterator[tuple[str, str]]:
         yield "image", " ".join(filter(None, (record.image_name, record.image, record.platform)))
     for index, (key, value) in enumerate(metadata.of(record).items()):
         yield "" if index else "metadata", f"{key} = {value_text(value)}"
+    if record.node:
+        yield "node", record.node
     if record.container and not record.state.is_final:
         yield "container", record.container
     yield "folder", record.folder

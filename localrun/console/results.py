@@ -34,7 +34,7 @@ KEYS = (
 _WHOLE, _SHOWN = 30, 10  # items of an array that a table shows whole, and of a longer one
 _OPTIONAL = (
     *("sources", "regions", "crops", "replica", "replication"),
-    *("platform", "gpu_devices", "metadata", "rerun_of", "batch"),
+    *("platform", "gpu_devices", "metadata", "rerun_of", "batch", "node"),
 )
 
 

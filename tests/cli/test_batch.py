@@ -210,3 +210,17 @@ def test_over_and_grid_complete_the_inputs(localrun: Command) -> None:
     for option in ("--over", "--grid"):
         out = localrun("completion", "bash", "--line", f"localrun batch {localrun.bundle} {option} ").out
         assert [line.split("\t")[1] for line in out.splitlines()] == ["a=", "b="]
+
+
+def test_list_names_the_node_of_a_task_that_ran_elsewhere(localrun: Command, table: Path) -> None:
+    assert batch(localrun, "--table", table).code == 0
+    assert "NODE" not in localrun("list").out
+    store = TaskStore(localrun.folder / "home")
+    workspace = next(store.newest_first())
+    workspace.save(workspace.load().replace(node="node-7"))
+    listed = localrun("list").out.splitlines()
+    assert "NODE" in listed[0]
+    assert sum("node-7" in line for line in listed) == 1
+    assert "node-7" in localrun("status", workspace.id).out
+    assert "node-7" in localrun("describe", workspace.id).out
+    assert {record.get("node", "") for record in localrun("list", "--json").json} == {"", "node-7"}

@@ -7,10 +7,10 @@ import logging
 import pickle
 import pkgutil
 import platform
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypeVar
 
 from distributed import Client, LocalCluster
 
@@ -23,6 +23,7 @@ from localrun.errors import Cause, LocalrunError, Problem, UsageError
 _DISTRIBUTED = version("distributed")
 _SILENT = logging.CRITICAL + 1
 _CONNECT_TIMEOUT = 10.0  # seconds
+_DIRECT_TIMEOUT = 5.0  # seconds
 _PATIENCE = 600.0  # seconds to wait for a scheduler that is gone
 _PAUSE = 1.0  # seconds between two attempts
 _CHUNK = 4 * 1024**2  # bytes of a file in one message
@@ -32,6 +33,7 @@ _SOURCES = {  # what must be the same everywhere -> where Python finds it
 }
 
 Notify = Callable[[str], None]
+Result = TypeVar("Result")
 
 
 class ConnectionLost(Exception):
@@ -94,13 +96,18 @@ class ClusterConnection:
                 silence_logs=_SILENT,
             )
         try:
-            self._client = await Client(  # type: ignore[no-untyped-call]
+            client = Client(  # type: ignore[no-untyped-call]
                 self._cluster or self.address,
                 asynchronous=True,
                 timeout=_CONNECT_TIMEOUT,
                 set_as_default=False,
                 name="localrun",
             )
+            try:
+                self._client = await client
+            except BaseException:
+                await _quietly(client.close(timeout=_PAUSE))  # type: ignore[no-untyped-call]
+                raise
         except (OSError, ValueError, TypeError) as error:
             raise _unreachable(self.address, error) from error
         self._client.subscribe_topic("all", self._on_event)
@@ -123,9 +130,8 @@ class ClusterConnection:
             if not isinstance(found, NodeFacts):
                 problems[address] = Problem(address, f"cannot prepare the worker: {found}", "see its log")
                 continue
-            ended = await self._open(address)
+            self.ended.update(dict.fromkeys(await self._open(address), address))
             self.nodes[address] = found
-            self.ended.update(dict.fromkeys(ended, address))
         self._refused |= problems.keys()
         if problems and strict:
             raise LocalrunError(
@@ -194,9 +200,24 @@ class ClusterConnection:
         self._changed.set()
         self._changed = asyncio.Event()
 
-    async def changed(self) -> None:
-        """Wait until a worker comes or goes."""
-        await self._changed.wait()
+    async def unless(self, condition: Callable[[], bool], work: Awaitable[Result]) -> Result:
+        """Return the result of `work`. Raises `ConnectionLost` if the condition becomes true before that.
+
+        The condition is checked now, and whenever a worker comes or goes.
+        """
+        waiting = asyncio.ensure_future(work)
+        try:
+            while not condition():
+                change = asyncio.ensure_future(self._changed.wait())
+                try:
+                    await asyncio.wait({waiting, change}, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    change.cancel()
+                if waiting.done():
+                    return waiting.result()
+            raise ConnectionLost("the worker is gone")
+        finally:
+            waiting.cancel()
 
     def allowed(self, avoid: set[str]) -> list[str] | None:
         """Return the workers that may run a row; None: all of the cluster."""
@@ -209,8 +230,10 @@ class ClusterConnection:
     async def call(self, address: str, call: str, *arguments: Any) -> Any:
         """Call a method of a node. Raises its `LocalrunError`, or `ConnectionLost`."""
         data = pickle.dumps(arguments)
+        is_new = call == "open"
         try:
-            answer = await self._send(address, call, data)
+            sending = self._send(address, call, data)
+            answer = await self.unless(lambda: not is_new and address not in self.nodes, sending)
             result = pickle.loads(answer)  # noqa: S301 - as all of the cluster
         except (OSError, EOFError, TypeError, ValueError, KeyError, pickle.UnpicklingError) as error:
             raise ConnectionLost(f"worker {address} does not answer: {error}") from error
@@ -222,11 +245,10 @@ class ClusterConnection:
         message = {"call": call, "arguments": data}
         if address not in self._indirect:
             try:
-                return bytes(await getattr(self._client.rpc(address), worker.OPERATION)(**message))
-            except OSError:
-                if address not in self.nodes and call != "open":
-                    raise
-                self._indirect.add(address)  # behind a firewall, perhaps
+                async with asyncio.timeout(_DIRECT_TIMEOUT if call == "open" else None):
+                    return bytes(await getattr(self._client.rpc(address), worker.OPERATION)(**message))
+            except OSError:  # it is behind a firewall, perhaps
+                self._indirect.add(address)
         found = await self._client.scheduler.broadcast(
             msg={"op": worker.OPERATION, **message}, workers=[address]
         )
@@ -234,17 +256,13 @@ class ClusterConnection:
 
     async def send_file(self, address: str, sent: SentFile) -> None:
         """Send a file to the node of a worker in parts. Raises as `call`, and `OSError`."""
-        offset = 0
-        while True:
+        offset = await self.call(address, "write", sent, 0, b"")  # another row may have sent it
+        while offset < sent.size:
             data = await asyncio.to_thread(_read, sent.path, offset)
-            after = await self.call(address, "write", sent, offset, data)
-            if after >= sent.size:
-                return
             if not data:
-                raise LocalrunError(
-                    f"{sent.path} became shorter while it was sent", remedy="resume the batch"
-                )
-            offset = after
+                message = f"{sent.path} became shorter while it was sent"
+                raise LocalrunError(message, remedy="resume the batch")
+            offset = await self.call(address, "write", sent, offset, data)
 
     # -- the end ---------------------------------------------------------------------------------
 

@@ -15,9 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from localrun import fs
-from localrun.batch.cluster.orders import SentFile, SentFolder, hash_file, machine, state_of
+from localrun.batch.cluster.orders import SentFile, SentFolder, hash_file, machine
 from localrun.copying import DiskLimit
 from localrun.errors import LocalrunError
+from localrun.task.file_state import FileState
 
 _MOST_DIGESTS = 10_000  # that are remembered
 _IDLE = 600.0  # seconds without a chunk after which an upload is given up
@@ -49,7 +50,7 @@ class ContentStore:
         self._disk_limit = disk_limit
         self._lock = threading.Lock()
         self._uploads: dict[str, _Upload] = {}
-        self._digests: dict[tuple[int, ...], str] = {}  # of files on shared file systems, by their state
+        self._digests: dict[FileState, str] = {}  # of files on shared file systems, by their state
 
     def locate(self, sent: SentFile) -> Path | None:
         """Return the path of a file: that of the client if shared, else in the store; None if missing."""
@@ -159,7 +160,7 @@ class ContentStore:
                 status = os.fstat(stream.fileno())
                 if status.st_size != sent.size:
                     return False
-                state = state_of(status)
+                state = FileState.of(status)
                 if sent.machine and (sent.machine, sent.state) == (machine(), state):
                     return True
                 if state not in self._digests:

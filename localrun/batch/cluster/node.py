@@ -13,8 +13,9 @@ from typing import Any
 
 import msgspec
 
+from localrun import fs
 from localrun._version import __version__
-from localrun.admission.host import sample_host
+from localrun.admission.host import HostSample, sample_host
 from localrun.admission.reasons import host_pressures
 from localrun.app import App
 from localrun.batch.cluster import folders
@@ -99,6 +100,11 @@ class ClusterNode:
             if (record.ended or 0.0) < oldest or _is_worthless(record):
                 self._remove(record.id)
         self.content.prune(_KEPT)
+        self._forget_results()
+
+    def _forget_results(self) -> None:
+        """Delete the index of results: the clients have them, and their own index."""
+        fs.remove(self.app.settings.home / "reuse")
 
     def resources(self) -> dict[str, float]:
         """Return what rows can request of this machine, by the name that the cluster uses."""
@@ -127,6 +133,7 @@ class ClusterNode:
         for run in ended:
             if run.task is not None:
                 self._remove(run.task.id)
+        self._forget_results()
 
     def write(self, sent: SentFile, offset: int, data: bytes) -> int:
         """Receive a part of a file; see `ContentStore.write`."""
@@ -197,7 +204,7 @@ class ClusterNode:
         if run.cancelled and _is_worthless(record):
             self._remove(record.id)
             return Refused(Failure("the row was cancelled", Cause.KILLED.name))
-        if _is_of_node(record):
+        if _is_of_node(record) or self._is_full(record):
             self._remove(record.id)
             failure = Failure(record.message, str(record.cause), record.remedy)
             return Unusable(self.worker, failure, lasting=record.cause != Cause.ENGINE_FAILED.name)
@@ -217,12 +224,21 @@ class ClusterNode:
             store.remove(workspace, lock)
         return None
 
+    def _is_full(self, record: TaskRecord) -> bool:
+        """Return whether a task ended because of a disk that is full without its files, too."""
+        if record.cause not in (Cause.DISK_PRESSURE.name, Cause.DISK_FULL.name):
+            return False
+        size = fs.disk_usage(Path(record.folder))
+        limit = self.app.settings.disk_stop
+        return any(100 * (disk.used - size) / disk.total > limit for disk in self._sample().disks.values())
+
+    def _sample(self) -> HostSample:
+        places = [self.app.settings.home.parent, Path(self.app.runner.engine.info().root)]
+        return sample_host([place for place in places if place.is_dir()])
+
     def _check_health(self) -> None:
         """Raise `LocalrunError` if this machine can start no task now. Its tasks would wait for ever."""
-        runner = self.app.runner
-        places = [self.app.settings.home.parent, Path(runner.engine.info().root)]
-        host = sample_host([place for place in places if place.is_dir()])
-        for pressure in host_pressures(host, runner.admission.limits, frozenset()):
+        for pressure in host_pressures(self._sample(), self.app.runner.admission.limits, frozenset()):
             if "disk" in pressure.data:
                 message = f"node {self.name}: {pressure.reason}"
                 remedy = "free disk space on the node"

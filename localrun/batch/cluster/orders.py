@@ -6,7 +6,6 @@ An order is sealed: the state and the logs of the cluster hold no inputs, option
 from __future__ import annotations
 
 import hashlib
-import os
 import pickle
 from collections.abc import Callable, Mapping
 from io import BufferedReader
@@ -19,6 +18,7 @@ from Crypto.Random import get_random_bytes
 
 from localrun.errors import Cause, LocalrunError, Problem
 from localrun.manager.request import Request
+from localrun.task.file_state import FileState
 from localrun.task.process import current_process
 from localrun.values.parsing import FileValue
 
@@ -36,7 +36,7 @@ class SentFile(msgspec.Struct, frozen=True):
     size: int
     digest: str
     machine: str = ""
-    state: tuple[int, ...] = ()
+    state: FileState | None = None
 
     @property
     def name(self) -> str:
@@ -150,11 +150,6 @@ def unseal(key: bytes, sealed: bytes) -> Work:
 def machine() -> str:
     """Return a name for this boot of this machine."""
     return current_process().boot.partition("/")[0]
-
-
-def state_of(status: os.stat_result) -> tuple[int, ...]:
-    """Return what changes if a file of this machine is changed or replaced."""
-    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def hash_file(stream: BinaryIO) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterator, Mapping
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -116,9 +117,9 @@ class Placement:
             if nodes <= refusals.keys():  # each of them could not run it
                 raise next(reversed(refusals.values())).failure.to_error()
             avoid = set(refusals)
-        options: dict[str, Any] = {"workers": self._connection.allowed(avoid)}
+        workers = self._connection.allowed(avoid)
         if prefer in nodes and prefer not in avoid:
-            options = {"workers": [prefer], "allow_other_workers": True}
+            workers = [prefer]
         client = self._connection.client
         try:
             future = client.submit(
@@ -127,13 +128,13 @@ class Placement:
                 key=f"localrun-{order.task_id}-{os.urandom(4).hex()}",
                 pure=False,
                 resources=self._needed,
-                **options,
+                workers=workers,
             )
         except (OSError, RuntimeError, ValueError, AttributeError) as error:  # it is closed
             await self._connection.restore(client)
             raise ConnectionLost(str(error)) from error
         try:
-            return await self._answer(future, options["workers"])
+            return await self._answer(future, workers)
         except KilledWorker as error:
             raise LocalrunError(
                 f"the workers that ran the row died one after the other: {error}",
@@ -154,24 +155,16 @@ class Placement:
 
         A row without a node that may run it stays where it is, also when such a node comes.
         """
-        waiting = asyncio.ensure_future(future.result())
-        stranded = not self._connection.nodes
-        try:
-            while True:
-                change = asyncio.ensure_future(self._connection.changed())
-                try:
-                    await asyncio.wait({waiting, change}, return_when=asyncio.FIRST_COMPLETED)
-                finally:
-                    change.cancel()
-                if waiting.done():
-                    answer: Answer = waiting.result()
-                    return answer
-                nodes = self._connection.nodes.keys()
-                stranded = stranded or not nodes & set(nodes if workers is None else workers)
-                if stranded and nodes:
-                    raise ConnectionLost("no worker may run the row, but others are there")
-        finally:
-            waiting.cancel()
+        stranded = False
+
+        def must_move() -> bool:
+            nonlocal stranded
+            nodes = self._connection.nodes.keys()
+            stranded = stranded or not nodes & set(nodes if workers is None else workers)
+            return stranded and bool(nodes)
+
+        answer: Answer = await self._connection.unless(must_move, future.result())
+        return answer
 
     def _note_unusable(self, answer: Unusable, refusals: dict[str, Unusable]) -> None:
         refusals[answer.worker] = answer
@@ -208,8 +201,9 @@ class Placement:
         self.received.add(task)
         try:
             async with self._fetching:
+                add = partial(self._importer.add, node=ended.node)
                 parts = _checked(ended) if ended.archive else self._chunks(ended.worker, task_id)
-                record = await asyncio.to_thread(self._importer.add, parts, task_id, work, ended.node)
+                record = await asyncio.to_thread(add, parts, task_id, work)
         finally:
             self.received.discard(task)
         self._connection.ended.pop(task_id, None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -22,6 +22,7 @@ from localrun.task.record import BUILD_OPTIONS, TaskRecord
 from localrun.task.store import TaskStore
 from localrun.task.workspace import Workspace
 
+Sent = SentFile | SentFolder
 # a file or folder in the content store of a node
 _CONTENT = re.compile(r"/.+/content/[0-9a-f]{2}/([0-9a-f]{64}/[^/]+)(/.*)?", re.DOTALL)
 
@@ -45,17 +46,17 @@ class Importer:
         self._disk_limit = disk_limit
         self._lock = threading.Lock()
 
-    def add(self, parts: Iterator[bytes], task_id: str, work: Work, node: str) -> TaskRecord:
+    def add(self, parts: Iterator[bytes], task_id: str, work: Work, *, node: str) -> TaskRecord:
         """Store the task of an archive with its replicas under an id, and return its record.
 
         The task appears at once with its whole content. Raises `LocalrunError`, with cause DISK_FULL if the
         disk is full, and leaves nothing then.
         """
-        names = _names(work)
+        sent = _sent(work)
 
         def rename(text: str) -> str:
             found = _CONTENT.fullmatch(text)
-            return names[found[1]] + (found[2] or "") if found and found[1] in names else text
+            return sent[found[1]].path + (found[2] or "") if found and found[1] in sent else text
 
         with fs.temp_file(self._store.path / "incoming") as temp:
             with fs.wrap_os_errors(self._store.path):
@@ -68,13 +69,20 @@ class Importer:
             renamed = Workspace(own.path.with_name(task_id))
             own.path.rename(renamed.path)
             for workspace in (*replicas, renamed):
-                record = self._rewrite(workspace, ids, rename, node)
+                record = self._rewrite(workspace, ids, rename, node, _states(sent))
             for workspace in (*replicas, renamed):
                 self._publish(workspace)
         self._on_stored(record, self._store.open(record.id))
         return record
 
-    def _rewrite(self, workspace: Workspace, ids: tuple[str, str], rename: Any, node: str) -> TaskRecord:
+    def _rewrite(
+        self,
+        workspace: Workspace,
+        ids: tuple[str, str],
+        rename: Callable[[str], str],
+        node: str,
+        states: Mapping[str, FileState],
+    ) -> TaskRecord:
         for path in (workspace.path / "task.json", workspace.events):
             with suppress(FileNotFoundError):
                 before_id, after_id = ids
@@ -86,7 +94,7 @@ class Importer:
         def here(value: Any) -> Any:
             if isinstance(value, dict):
                 return {key: here(item) for key, item in value.items()}
-            if isinstance(value, list):
+            if isinstance(value, list | tuple):
                 return [here(item) for item in value]
             if not isinstance(value, str):
                 return value
@@ -101,9 +109,8 @@ class Importer:
             own["build_secret_ids"] = sorted(
                 {*self._request.build_secret_ids, *(one.id for one in self._request.build_secrets)}
             )
-            plan = plan.replace(
-                **own, bundle=_place(self._request), mount_states=dict(_states(record)), detached=True
-            )
+            mounted = {place: states[source] for source, place in plan.mounts if source in states}
+            plan = plan.replace(**own, bundle=_place(self._request), detached=True, mount_states=mounted)
         record = record.replace(
             plan=plan,
             bundle=str(self._request.bundle) if plan is not None and plan.bundle else record.bundle,
@@ -128,21 +135,20 @@ def _place(request: Request) -> str:
     return os.path.abspath(request.bundle) if str(request.bundle) != "." else ""  # noqa: PTH100
 
 
-def _states(record: TaskRecord) -> Iterator[tuple[str, FileState]]:
-    """Yield the states of the client's input files."""
-    for source, place in record.run_plan.mounts:
-        with suppress(OSError):
-            yield place, FileState.of(os.stat(source))  # noqa: PTH116
+def _states(sent: Mapping[str, Sent]) -> dict[str, FileState]:
+    """Return the states of the client's files when they were sent, by path."""
+    files = (each for each in sent.values() if isinstance(each, SentFile))
+    return {each.path: each.state for each in files if each.state is not None}
 
 
-def _names(work: Work) -> dict[str, str]:
-    """Return the paths on the client by digest and name."""
-    found: dict[str, str] = {}
+def _sent(work: Work) -> dict[str, Sent]:
+    """Return the files and folders of the client by digest and name."""
+    found: dict[str, Sent] = {}
 
-    def note(sent: Any) -> Any:
-        if isinstance(sent, SentFolder | SentFile):
-            found[f"{sent.digest}/{sent.name}"] = sent.path
-        return sent
+    def note(each: Any) -> Any:
+        if isinstance(each, SentFolder | SentFile):
+            found[f"{each.digest}/{each.name}"] = each
+        return each
 
     replace_files(work.request.values, note)
     return found

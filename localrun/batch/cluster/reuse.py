@@ -29,6 +29,7 @@ class ClusterReuse:
         self._app, self._request, self._notify = app, request, notify
         self._submitter = Submitter(app.store, app.settings, lambda: app.engine)
         self._shared: Request | None = None
+        self._contents: dict[int, dict[str, str]] = {}  # of rows in flight, by number
 
     def prepare(self, bundle: Bundle) -> None:
         """Find the image of the bundle. Without it, all rows run."""
@@ -58,10 +59,16 @@ class ClusterReuse:
             return ()
         if task is not None:
             return result_of(row, task.record, reused=True)
+        if found.contents is not None:
+            self._contents[row.number] = found.contents.digests
         return () if found.not_reused is None else found.not_reused.reasons
 
     def keep(self, record: TaskRecord, workspace: Workspace) -> None:
         """Let later tasks reuse the result of a task that ran on a node."""
+        contents = None if record.batch is None else self._contents.pop(record.batch.row, None)
+        if contents is not None and record.plan is not None:  # the node does not read large files
+            record = record.replace(plan=record.plan.replace(contents=contents))
+            workspace.save(record)
         if record.state is TaskState.FINISHED:
             with suppress(OSError, DescriptorError):
                 described = descriptors.read(fs.read_regular(workspace.descriptor))

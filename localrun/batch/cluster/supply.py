@@ -19,7 +19,6 @@ from localrun.batch.cluster.orders import (
     hash_file,
     machine,
     replace_files,
-    state_of,
 )
 from localrun.batch.identity import image_identity
 from localrun.batch.rows import Row
@@ -35,6 +34,7 @@ from localrun.errors import InputsError, Problem
 from localrun.manager.provisioning import TaskInputs
 from localrun.manager.request import Request
 from localrun.settings.model import NO_DEFAULTS
+from localrun.task.file_state import FileState
 from localrun.task.record import BUILD_OPTIONS, StoredOptions
 from localrun.values.input_folder import read_items
 from localrun.values.parsing import FileValue, expand_path, raise_problems
@@ -58,7 +58,7 @@ class Supply:
         self._request = request
         self._progress = progress
         self._lock = threading.Lock()
-        self._digests: dict[tuple[int, ...], str] = {}
+        self._digests: dict[FileState, str] = {}
         self._image = ""  # its id on the engine of the client
         self._archive: SentFile | None = None  # a copy of that image
         self._file: SentFile | None = None  # of the bundle, which contains the image
@@ -140,7 +140,7 @@ class Supply:
         try:
             with fs.open_regular(place) as stream:
                 status = os.fstat(stream.fileno())
-                state = state_of(status)
+                state = FileState.of(status)
                 digest = self._digests.get(state) or hash_file(stream)
         except OSError as error:
             problem = Problem(str(path), f"cannot read: {error.strerror}", "check the path")

@@ -73,6 +73,8 @@ def _container(facts: Fields) -> Iterator[str]:
     yield _step_pair("Container ID", facts.get("container_id"))
     yield _step_pair("Image", facts.get("image"))
     yield _step_pair("Image ID", facts.get("image_id"))
+    if facts.get("node"):
+        yield _step_pair("Node", facts["node"])
     if facts.get("platform"):
         yield _step_pair("Platform", facts["platform"])
     if not own:

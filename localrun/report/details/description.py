@@ -130,7 +130,7 @@ def _own_fields(record: TaskRecord, workspace: Workspace, redactor: Redactor) ->
     spec = _spec(record, workspace)
     amounts: Fields = {"cpu": spec.cpus, "memory": spec.memory}
     amounts |= {"gpu": spec.gpus} if spec.gpus else {}
-    devices = {"gpu_devices": record.gpu_devices} if record.gpu_devices else {}
+    devices = {name: found for name in ("gpu_devices", "node") if (found := getattr(record, name))}
     starts = sum(state is TaskState.RUNNING for state, _ in record.history)
     return {
         "container_id": record.container,

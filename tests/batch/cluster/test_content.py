@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from localrun.batch.cluster.content import ContentStore
-from localrun.batch.cluster.orders import SentFile, SentFolder, machine, state_of
+from localrun.batch.cluster.orders import SentFile, SentFolder, machine
 from localrun.errors import Cause, LocalrunError
+from localrun.task.file_state import FileState
 
 DATA = b"a slide" * 1000
 
@@ -84,7 +85,7 @@ def test_a_file_that_the_node_sees_under_the_same_path_is_not_sent(
 def test_the_same_file_of_this_machine_is_not_read(store: ContentStore, tmp_path: Path) -> None:
     path = tmp_path / "here.png"
     path.write_bytes(DATA)
-    file = SentFile(str(path), len(DATA), "not computed", machine(), state_of(path.stat()))
+    file = SentFile(str(path), len(DATA), "not computed", machine(), FileState.of(path.stat()))
     assert store.locate(file) == path
 
 
