@@ -136,6 +136,7 @@ class TaskDetails(TaskEntry):
 
     remedy: str = Field("", description="What to do about the cause.")
     rerun_of: str | None = None
+    batch: Json | None = Field(None, description="The row that it runs: the batch's `id`, `row` and `name`.")
     name: str = ""
     bundle: str = ""
     image: str = ""

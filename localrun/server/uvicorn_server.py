@@ -79,6 +79,9 @@ def _print_notice(state: ServerState) -> None:
     records = [task.record for task in state.app.manager.running_tasks()]
     for line in shutdown_notice(records, state.options.on_exit, state.app.settings.grace):
         print_err(line)
+    if count := state.batches.running_count:
+        noun = "unfinished batch" if count == 1 else "unfinished batches"
+        print_err(f"{count} {noun} will continue with the next server of this folder")
 
 
 @contextmanager

@@ -37,6 +37,7 @@ def details(record: TaskRecord, reason: str = "") -> dict[str, Any]:
         "message": shown_message(record) or reason,
         "remedy": record.remedy,
         "rerun_of": record.rerun_of or None,
+        "batch": record.batch,
         "name": record.name,
         "bundle": record.bundle,
         "image": record.image or record.image_name,

@@ -123,6 +123,12 @@ def test_a_grid_has_all_combinations_and_inputs_are_shared(run: Map) -> None:
     assert sums(run([{"a": 1}, {"a": 1, "b": 7}], inputs={"b": 5})) == {"0001": 6, "0002": 8}
 
 
+def test_a_row_takes_the_output_of_a_task(run: Map, project: Project, app: App) -> None:
+    home = app.settings.home
+    first = localrun.submit(project.bundle, a=1, b=2, use_image=IMAGE, pull="never", home=home)
+    assert sums(run([{"a": first.output("sum"), "b": 10}])) == {"0001": 13}
+
+
 def test_all_problems_are_reported_by_row_and_column_and_nothing_runs(run: Map, project: Project) -> None:
     with pytest.raises(InputsError, match="3 invalid rows of 4") as caught:
         run([{"a": "x", "b": 1}, {"a": 1}, {"a": 1, "b": 2}, 3])

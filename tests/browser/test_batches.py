@@ -91,6 +91,18 @@ def test_a_batch_is_followed_live_with_failures_first(site: Site, visit: Open) -
     visitor.see("3 of 3 rows")
 
 
+@pytest.mark.parametrize("look", LOOKS)
+def test_the_lists_fit_any_window(site: Site, visit: Open, look: str) -> None:
+    batch = site.batch({"mode": "fail"}, {"label": "b"})
+    site.wait(batch)
+    visitor = visit(site.server.url("/ui/batches"), **LOOKS[look])
+    visitor.see("2 of 2")
+    check_both_themes(visitor)
+    visitor.page.get_by_role("link", name="Tasks").click()
+    visitor.see("row 1")
+    check_both_themes(visitor)
+
+
 def test_rows_are_filtered_searched_and_ordered(site: Site, visit: Open) -> None:
     batch = site.batch({"label": "oak"}, {"mode": "fail"}, {"label": "elm"})
     site.wait(batch)

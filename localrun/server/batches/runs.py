@@ -89,6 +89,11 @@ class BatchRuns:
         """Yield all batches of the folder, newest first."""
         return map(self.fields, self.store.newest_first())
 
+    @property
+    def running_count(self) -> int:
+        """The number of batches that run here."""
+        return len(self._runs)
+
     def results(self, record: BatchRecord) -> Path:
         """Return the results of a batch as JSON Lines."""
         return Path(record.results) if record.results else self.store.results(record.id)

@@ -100,6 +100,9 @@ def test_rows_run_and_their_results_are_json_lines_and_csv(batches: Batches) -> 
     assert (rows["x"]["a"], rows["x"]["sum"], rows["x"]["state"]) == ("3", "7", "FINISHED")
     task = batches.client.get(f"/task/{rows['x']['task']}").json()["task"]
     assert (task["outputs"], task["assigned_by"]) == ({"sum": 7}, "ray")
+    assert task["batch"] == {"id": batch, "row": 2, "name": "x"}
+    found = batches.client.get("/tasks", params={"q": f"batch:{batch[:8]}"}).json()
+    assert sorted(row["batch"]["row"] for row in found["tasks"]) == [1, 2]
 
 
 def test_a_grid_has_all_combinations_and_inputs_are_shared(batches: Batches) -> None:
@@ -146,6 +149,13 @@ def test_an_invalid_batch_is_refused(batches: Batches, fields: dict[str, Any], p
     found = answer.json()["detail"]
     assert any(place in map(str, item["loc"]) or not place for item in found), found
     assert text in json.dumps(found)
+
+
+def test_a_row_takes_the_output_of_a_task(batches: Batches) -> None:
+    first = batches.env.run(a=1, b=2)
+    batch = batches.create(rows=[{"a": {"task": first, "output": "sum"}, "b": 10}])
+    batches.wait(batch)
+    assert batches.results(batch) == {"0001": 13}
 
 
 def test_a_batch_with_an_id_is_created_once(batches: Batches) -> None:

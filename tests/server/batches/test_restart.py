@@ -100,6 +100,8 @@ def test_a_stopped_server_kills_the_rows_in_flight_and_the_next_one_runs_them_ag
     while not server.call("GET", "/batch/sums")["batch"]["counts"]:
         time.sleep(0.05)
     assert server.end(signal.SIGTERM) == 0
+    batch = json.loads((tmp_path / ".localrun/batches/sums/batch.json").read_text())
+    assert (sum(batch["counts"].values()) < ROWS, batch["ended"]) == (True, None)
     server.start()
     found = server.call("GET", "/batch/sums/wait?timeout=150")
     assert found["batch"]["counts"] == {"FINISHED": ROWS}

@@ -85,3 +85,14 @@ export function useDebounced<T>(value: T, milliseconds: number): T {
   }, [value, milliseconds]);
   return settled;
 }
+
+/** Call a function every `milliseconds` while `active` and the page is visible. */
+export function useInterval(action: () => void, milliseconds: number, active: boolean): void {
+  const latest = useRef(action);
+  latest.current = action;
+  useEffect(() => {
+    if (!active) return undefined;
+    const timer = setInterval(() => !document.hidden && latest.current(), milliseconds);
+    return () => clearInterval(timer);
+  }, [milliseconds, active]);
+}

@@ -28,6 +28,11 @@ export function failures({ counts }: Batch): number {
   return (counts.FAILED ?? 0) + (counts.KILLED ?? 0);
 }
 
+/** Whether another process runs it, which sends no events. */
+export function isElsewhere(batch: Batch): boolean {
+  return batch.state === "running" && !batch.can_cancel;
+}
+
 export function endedRows({ counts }: Batch): number {
   return ORDER.reduce((sum, state) => sum + (counts[state] ?? 0), 0);
 }

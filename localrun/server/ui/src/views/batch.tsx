@@ -1,9 +1,9 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiError, download, get, post } from "../api/client";
 import { hub } from "../api/hub";
-import { useDebounced, useGet, useHub, useNow, useThrottled } from "../api/hooks";
+import { useDebounced, useGet, useHub, useInterval, useNow, useThrottled } from "../api/hooks";
 import { STATES, type Batch, type BatchRows, type State } from "../api/types";
-import { BatchBadge, BatchBar, endedRows, failures, remaining } from "../components/batch-state";
+import { BatchBadge, BatchBar, endedRows, failures, isElsewhere, remaining } from "../components/batch-state";
 import { Icon, StateBadge } from "../components/icon";
 import { announce } from "../components/live-region";
 import { ErrorNotice, Skeleton } from "../components/notice";
@@ -42,6 +42,7 @@ export function BatchPage({ id, query }: Props) {
     reload();
     list.refreshSoon();
   }, 1000);
+  useInterval(reloadSoon, 4000, batch !== null && isElsewhere(batch));
   useEffect(() => setLive(null), [data]);
   useEffect(() => setQuery("q", settled), [settled]);
   useEffect(() => setQuery("state", state), [state]);

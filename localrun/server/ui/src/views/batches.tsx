@@ -1,8 +1,8 @@
 import { useEffect, useState } from "preact/hooks";
 import { hub } from "../api/hub";
-import { useGet, useHub, useNow, useThrottled } from "../api/hooks";
+import { useGet, useHub, useInterval, useNow, useThrottled } from "../api/hooks";
 import type { Batch } from "../api/types";
-import { BatchBadge, BatchBar, endedRows, failures } from "../components/batch-state";
+import { BatchBadge, BatchBar, endedRows, failures, isElsewhere } from "../components/batch-state";
 import { ErrorNotice, Skeleton } from "../components/notice";
 import { Ago } from "../components/time";
 import { plural, shortId } from "../model/format";
@@ -39,6 +39,7 @@ export function BatchesPage() {
       if (!data?.batches.some((one) => one.batch_id === event.batch.batch_id)) reloadSoon();
     } else if (event.type === "task" && event.event.task?.batch) reloadSoon();
   });
+  useInterval(reloadSoon, 4000, Boolean(data?.batches.some(isElsewhere)));
   const batches = (data?.batches ?? []).map((one) => changed.get(one.batch_id) ?? one);
   return (
     <>

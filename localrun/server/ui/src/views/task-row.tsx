@@ -4,7 +4,7 @@ import { MetadataTags } from "../components/metadata";
 import { Thumbnail } from "../components/thumbnail";
 import { Ago, secondsOf } from "../components/time";
 import { bytes, duration, exact, shortId } from "../model/format";
-import { taskHref } from "../router";
+import { batchHref, taskHref } from "../router";
 
 const COLUMNS: [string, string, string][] = [
   ["", "State", ""],
@@ -82,6 +82,11 @@ export function TaskRow({ index, row, now, isCurrent, isSelected, onSelect, onCu
           {name}
         </a>
         {row.replicas > 0 && <span class="tag after">{row.replicas} replicas</span>}
+        {row.batch && (
+          <a class="tag after" href={batchHref(row.batch.id)} title="Row of a batch">
+            row {row.batch.name || row.batch.row}
+          </a>
+        )}
         <MetadataTags metadata={row.metadata} />
         {row.warnings > 0 && <span class="tag after">{row.warnings === 1 ? "1 warning" : `${row.warnings} warnings`}</span>}
       </span>
