@@ -11,7 +11,8 @@ from localrun.errors import LocalrunError, Problem
 from localrun.suggestions import closest
 
 _INPUT_HINT = re.compile(r"did you mean '(?P<input>.+)'\?")
-_UNKNOWN = ("unknown input ", "unknown argument ")  # of `values.parsing` and of iExec
+# of iExec, whose path is the name, of `values.parsing`, and of the table of a batch
+_UNKNOWN = re.compile(r"unknown (?:argument\b.*|(?:input|column) ['\"](?P<name>.*)['\"])", re.DOTALL)
 
 
 @contextmanager
@@ -23,16 +24,17 @@ def option_hints(options: Callable[[], Iterable[str]]) -> Iterator[None]:
     try:
         yield
     except LocalrunError as error:
-        if any(problem.message.startswith(_UNKNOWN) for problem in error.problems):
+        if any(_UNKNOWN.fullmatch(problem.message) for problem in error.problems):
             names = {name.strip("-").replace("-", "_"): name for name in options()}
             error.problems = tuple(_with_hint(problem, names) for problem in error.problems)
         raise
 
 
 def _with_hint(problem: Problem, names: dict[str, str]) -> Problem:
-    if not problem.message.startswith(_UNKNOWN):
+    unknown = _UNKNOWN.fullmatch(problem.message)
+    if unknown is None:
         return problem
-    given = problem.path.removeprefix("inputs.").replace("-", "_")
+    given = (unknown["name"] or problem.path).replace("-", "_")
     found = closest(given, names)
     if found is None:
         return problem

@@ -37,6 +37,18 @@ def test_an_unknown_input_that_resembles_an_option_names_it(name: str, remedy: s
     assert hinted(problem, "timeout", "--copy-inputs") == expected
 
 
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("row 1, column memry", "unknown input 'memry'"),
+        ("column 2", "unknown column 'memry'"),
+        ("memry", "unknown argument of an iExec app"),
+    ],
+)
+def test_rows_of_batches_and_arguments_of_iexec_apps_get_the_hint_too(path: str, message: str) -> None:
+    assert hinted(Problem(path, message, ""), "memory") == "did you mean the option 'memory'?"
+
+
 def test_other_problems_stay_as_they_are() -> None:
     assert hinted(Problem("inputs.timeout", "expected an integer", "x"), "timeout") == "x"
 
