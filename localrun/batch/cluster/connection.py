@@ -21,6 +21,7 @@ from localrun.batch.cluster.orders import KEY_SIZE, Failure, SentFile
 from localrun.errors import Cause, LocalrunError, Problem, UsageError
 
 _DISTRIBUTED = version("distributed")
+_SCHEMES = ("tcp", "tls", "ws", "wss", "ucx", "inproc")  # of Dask
 _SILENT = logging.CRITICAL + 1
 _CONNECT_TIMEOUT = 10.0  # seconds
 _DIRECT_TIMEOUT = 5.0  # seconds
@@ -48,8 +49,9 @@ def parse_address(address: str) -> int:
             return int(rest)
         remedy = "write the number of workers, e.g. local:2"
         raise UsageError(f"invalid cluster address {address!r}", remedy=remedy)
-    if "://" not in address or not address.partition("://")[2]:
-        remedy = "write e.g. tcp://host:8786, tls://host:8786, or local:2"
+    scheme, separator, host = address.partition("://")
+    if not separator or not host or scheme not in _SCHEMES:
+        remedy = "write tcp://HOST:PORT, tls://HOST:PORT, or local:N"
         raise UsageError(f"invalid cluster address {address!r}", remedy=remedy)
     return 0
 
@@ -104,7 +106,8 @@ class ClusterConnection:
                 name="localrun",
             )
             try:
-                self._client = await client
+                async with asyncio.timeout(_CONNECT_TIMEOUT + _PAUSE):  # what answers may be no scheduler
+                    self._client = await client
             except BaseException:
                 await _quietly(client.close(timeout=_PAUSE))  # type: ignore[no-untyped-call]
                 raise
@@ -151,6 +154,7 @@ class ClusterConnection:
             name: await self._client.run(pkgutil.resolve_name, source, workers=workers, on_error="return")
             for name, source in _SOURCES.items()
         }
+        names = (await self._client.scheduler.identity())["workers"]
         own["Python"] = _minor(platform.python_version())
         found["Python"] = await self._client.run(platform.python_version, workers=workers, on_error="return")
         problems = {}
@@ -164,7 +168,9 @@ class ClusterConnection:
                     shown = theirs if isinstance(theirs, str) else "is not installed"
                     wrong.append(f"{name} {shown}, the client has {expected}")
             if wrong:
-                problems[address] = Problem(f"worker {address}", "; ".join(wrong))
+                name = names.get(address, {}).get("name", address)
+                shown = address if name == address else f"{name} ({address})"
+                problems[address] = Problem(f"worker {shown}", "; ".join(wrong))
         return problems
 
     async def _open(self, address: str) -> tuple[str, ...]:
@@ -325,7 +331,11 @@ def _minor(version: str) -> str:
 
 
 def _unreachable(address: str, error: Exception) -> LocalrunError:
-    reason = str(error).strip().partition("\n")[0]
+    first: BaseException = error
+    while first.__cause__ is not None:
+        first = first.__cause__
+    found = first.strerror if isinstance(first, OSError) and first.strerror else str(first)
+    reason = found.strip().partition("\n")[0]
     return LocalrunError(
         f"cannot connect to the cluster {address}" + (f": {reason}" if reason else ""),
         remedy=f"start a scheduler: `dask scheduler`, and a worker: `dask worker {address}`",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -112,6 +113,7 @@ def test_a_worker_with_another_version_is_an_error_before_the_first_row(
     with pytest.raises(LocalrunError, match=r"2 of 2 workers of tcp://.* cannot run rows") as caught:
         list(nodes.batch(pairs(1)))
     assert "the client has 9.9" in str(caught.value.problems[0])
+    assert str(caught.value.problems[0]).startswith("worker n1 (tcp://")
 
 
 def test_rows_that_no_worker_can_hold_are_an_error_with_the_command_to_start_one(nodes: Nodes) -> None:
@@ -123,11 +125,24 @@ def test_rows_that_no_worker_can_hold_are_an_error_with_the_command_to_start_one
 def test_a_cluster_that_does_not_answer_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "_CONNECT_TIMEOUT", 0.2)
     nodes = Nodes(tmp_path)
-    with pytest.raises(LocalrunError, match=r"cannot connect to the cluster tcp://127.0.0.1:9"):
+    with pytest.raises(LocalrunError, match=r"the cluster tcp://127.0.0.1:9: Connection refused"):
         list(nodes.batch(pairs(1), address="tcp://127.0.0.1:9"))
 
 
-@pytest.mark.parametrize("address", ["host:8786", "tcp://", "local:", "local:0", "local:x", "", "tcp"])
+def test_an_address_where_no_scheduler_answers_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "_CONNECT_TIMEOUT", 0.2)
+    monkeypatch.setattr(connection, "_PAUSE", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(LocalrunError, match=f"cannot connect to the cluster {address}"):
+            list(Nodes(tmp_path).batch(pairs(1), address=address))
+
+
+@pytest.mark.parametrize(
+    "address", ["http://host:8786", "host:8786", "tcp://", "local:", "local:0", "local:x", "", "tcp"]
+)
 def test_an_invalid_address_is_an_error_at_once(address: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="invalid cluster address"):
         Nodes(tmp_path).batch(pairs(1), address=address)
