@@ -13,7 +13,7 @@ from localrun.masking.masker import MASK
 from localrun.settings import Settings
 from localrun.settings.model import NO_DEFAULTS
 from localrun.settings.options import Parser, invalid, parse_text
-from localrun.suggestions import did_you_mean
+from localrun.suggestions import closest, did_you_mean
 from localrun.task.options import PARSERS
 from localrun.units import format_count
 
@@ -214,8 +214,7 @@ def _fields(
     for key, value in given.items():
         parse = parsers.get(key)
         if parse is None:
-            remedy = did_you_mean(key, parsers) or f"expected one of: {', '.join(parsers)}"
-            problems.append(Problem(f"{prefix}{key}", "unknown field", remedy))
+            problems.append(Problem(f"{prefix}{key}", "unknown field", _remedy(key, parsers)))
             continue
         try:
             found[key] = parse(value)
@@ -230,3 +229,9 @@ def _request(bundle: Path, found: dict[str, Any], payload: Mapping[str, Any], se
     # the profile decides how the object is read, so it is known here
     completed = with_defaults({"profile": "bundle", **fields}, settings)
     return Request(bundle, **completed, detached=True, wait_for_inputs=True, submitted=payload)
+
+
+def _remedy(key: str, parsers: Mapping[str, Parser]) -> str:
+    limit = closest(key, _RESOURCES) if "resources" in parsers else None
+    nested = limit and f"did you mean {limit!r} in 'resources'?"
+    return did_you_mean(key, parsers) or nested or f"expected one of: {', '.join(parsers)}"

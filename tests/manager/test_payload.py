@@ -81,6 +81,14 @@ def test_every_key_that_does_not_fit_is_named_with_its_path() -> None:
     assert "'two'" in problems["resources.cpus"]
 
 
+@pytest.mark.parametrize("source", [{"image": "x"}, {"bundle": "x"}])
+def test_a_limit_outside_of_resources_is_led_there(source: dict[str, Any]) -> None:
+    with pytest.raises(UsageError) as caught:
+        from_payload({**source, "memory": "1Gi", "cpu": 1})
+    remedies = [problem.remedy for problem in caught.value.problems]
+    assert remedies == ["did you mean 'memory' in 'resources'?", "did you mean 'cpus' in 'resources'?"]
+
+
 @pytest.mark.parametrize("value", [True, "1", -1, float("nan"), float("inf"), None, []])
 def test_a_number_of_cpus_is_a_number(value: Any) -> None:
     with pytest.raises(UsageError):
