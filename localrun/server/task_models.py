@@ -137,6 +137,7 @@ class TaskDetails(TaskEntry):
     remedy: str = Field("", description="What to do about the cause.")
     rerun_of: str | None = None
     batch: Json | None = Field(None, description="The row that it runs: the batch's `id`, `row` and `name`.")
+    node: str | None = Field(None, description="The machine of a cluster that ran it.")
     name: str = ""
     bundle: str = ""
     image: str = ""

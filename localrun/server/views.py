@@ -38,6 +38,7 @@ def details(record: TaskRecord, reason: str = "") -> dict[str, Any]:
         "remedy": record.remedy,
         "rerun_of": record.rerun_of or None,
         "batch": record.batch,
+        "node": record.node or None,
         "name": record.name,
         "bundle": record.bundle,
         "image": record.image or record.image_name,

@@ -54,6 +54,7 @@ def task_row(record: TaskRecord) -> Row:
         "replica": replica.number if replica else None,
         "replicas": len(record.replication.ids) if record.replication else 0,
         "batch": record.batch,
+        "node": record.node or None,
         "warnings": len(record.warnings),
         "problems": len(record.problems),
         "values": list(_values(record)),

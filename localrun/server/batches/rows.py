@@ -217,7 +217,7 @@ def _of_task(task: IndexedTask, total: int) -> Fields:
         "cause": None,
         "message": row["message"],
         "task": row["id"],
-        "node": "",
+        "node": task.record.node,
         "seconds": None,
         "memory_peak": None,
         "started": row["started"],

@@ -64,6 +64,7 @@ export interface Row {
   values: Value[];
   metadata?: JsonObject;
   batch?: { id: string; row: number; name: string } | null;
+  node?: string | null;
   image: { direction: string; name: string } | null;
 }
 

@@ -72,6 +72,11 @@ export function TaskHead({ view, now, onKill, onRerun, failure }: Props) {
             row <b>{row.batch.name || row.batch.row}</b> of <a href={batchHref(row.batch.id)}>batch {shortId(row.batch.id)}</a>
           </span>
         )}
+        {row.node && (
+          <span>
+            node <b>{row.node}</b>
+          </span>
+        )}
         {row.assigned_by && (
           <span>
             by <b>{row.assigned_by}</b>

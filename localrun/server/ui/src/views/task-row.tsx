@@ -87,6 +87,7 @@ export function TaskRow({ index, row, now, isCurrent, isSelected, onSelect, onCu
             row {row.batch.name || row.batch.row}
           </a>
         )}
+        {row.node && <span class="tag after">{row.node}</span>}
         <MetadataTags metadata={row.metadata} />
         {row.warnings > 0 && <span class="tag after">{row.warnings === 1 ? "1 warning" : `${row.warnings} warnings`}</span>}
       </span>
