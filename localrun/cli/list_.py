@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _MAX_HINTS = 5
 _MOST_METADATA = 60  # characters of a row
+_MOST_REASON = 100  # characters of what a task waits for
 _NO_TASKS = "no tasks in this folder; run one with `localrun run BUNDLE`"
 _NO_MATCH = "no task of this folder matches; `localrun list` without filters lists all tasks"
 
@@ -65,7 +66,8 @@ def command(
         status = "STATE" if system is None else "STATUS"
         heads = ("ID", status, "CAUSE", "NAME", "AGE", "DURATION")
         table = [heads, *(_row(record, system) for record in records)]
-        for head, cell in (("NODE", _node), ("BATCH", _batch), ("METADATA", _metadata)):
+        more = (("NODE", _node), ("BATCH", _batch), ("METADATA", _metadata), ("WAITING FOR", _waiting))
+        for head, cell in more:
             cells = list(map(cell, records))
             if any(text != "-" for text in cells):
                 table = [(*row, text) for row, text in zip(table, [head, *cells], strict=True)]
@@ -150,6 +152,14 @@ def _batch(record: TaskRecord) -> str:
     if record.batch is None:
         return "-"
     return escape_control_chars(f"{short_id(record.batch.id)}/{record.batch.name or record.batch.row}")
+
+
+def _waiting(record: TaskRecord) -> str:
+    """Return what an active task waits for: inputs, outputs of other tasks, or admission."""
+    if record.state.is_final:
+        return "-"
+    text = escape_control_chars(record.message.removeprefix("waiting for ") or record.waiting_for) or "-"
+    return text if len(text) <= _MOST_REASON else f"{text[: _MOST_REASON - 3]}..."
 
 
 def _metadata(record: TaskRecord) -> str:
