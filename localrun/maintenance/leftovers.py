@@ -135,7 +135,8 @@ def _own_folders(home: TaskStore, cache: Path) -> Iterator[tuple[Path, re.Patter
     for task in home.path.glob("tasks/*"):
         yield from ((task, _OLD_TASK), (task / "logs", _OLD_LOG), (task / "uploads", _OLD_INPUT))
     yield home.path / "bundles" / ".incoming", _OLD_BUNDLE
-    yield from ((path, _OLD_CACHE) for path in cache.glob("*") if path.is_dir())
+    own = (*cache.glob("*"), *cache.glob("digests/*"), home.path / "reuse", *home.path.glob("reuse/*"))
+    yield from ((path, _OLD_CACHE) for path in own if path.is_dir())
 
 
 def _entries(folder: Path) -> list[Path]:

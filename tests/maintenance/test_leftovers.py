@@ -44,6 +44,8 @@ from localrun.task.record import ProcessId, Resources, RunPlan, TaskRecord
 from localrun.task.states import TaskState
 from localrun.task.store import TaskStore
 from localrun.task.workspace import Workspace
+from localrun.values.reuse.index import ReuseIndex
+from localrun.values.reuse.seal import Seal
 from localrun.values.untrusted import UntrustedDir
 from tests.server.test_bundle_store import folder_bundle
 from tests.support.environment import DESCRIPTOR, IMAGE
@@ -207,6 +209,8 @@ WRITERS: dict[str, Callable[[Path, Workspace], object]] = {
         UntrustedDir(task.outputs, "/out"), [], task.packed_result, lambda: None
     ),
     "cache": lambda folder, _: file_cache.write_entry(folder / "cache", "bundles", "x", {}),
+    "digest": lambda folder, _: file_cache.write_entry(folder / "cache", "digests/ab", "x", {}),
+    "result": lambda folder, task: ReuseIndex(folder / "home").add("f" * 64, task.id, Seal({})),
     "ledger": lambda folder, task: reserve(folder / "ledger" / "l.json", task),
     "export": lambda folder, task: export.export([task.load()], folder / "tasks.jsonl"),
     "scaffold": lambda folder, _: template.write(template.Scaffold({"a": b"x"}), folder / "new"),

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -98,7 +99,8 @@ class ReuseIndex:
             except FileNotFoundError:
                 os.makedirs(f"{self._path}/uses", mode=0o700, exist_ok=True)  # noqa: PTH103 - hot
                 fs.append_line(path, f"{batch}\n".encode() if batch else b"")
-            os.utime(path)
+            now = time.time_ns()  # finer than the file system's own clock, as the ends of tasks
+            os.utime(path, ns=(now, now))
 
     def last_use(self, task: str) -> float:
         """Return when the result of a task was reused last (seconds since 1970); 0.0 if it never was."""
