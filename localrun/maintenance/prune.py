@@ -214,10 +214,16 @@ class Pruner:
         return ReuseIndex(self.home.path).stale(lambda task: self.home.find(task) is not None)
 
     def _caches(self) -> Iterator[PruneItem]:
-        for folder in (self.cache / name for name in _CACHES):
+        for folder in (*(self.cache / name for name in _CACHES), *self._contents()):
             if folder.is_dir() and not folder.is_symlink():
                 size = leftovers.disk_usage(folder)
                 yield PruneItem("cache", str(folder), "created again when needed", size)
+
+    def _contents(self) -> Iterator[Path]:
+        """Yield the files of clients on this node of a cluster, unless an active task may need them."""
+        for home in (self.home.path, *self.home.path.glob("nodes/*")):
+            if not TaskStore(home).active_ids():
+                yield home / "content"
 
     # -- deleting --------------------------------------------------------------------------------
 

@@ -355,6 +355,20 @@ def test_a_claim_that_is_of_use_again_stays(place: Place) -> None:
     assert claim.exists()
 
 
+def test_files_of_clients_of_a_cluster_go_with_the_cache(place: Place) -> None:
+    home = place.app.settings.home
+    idle, busy = home / "content", home / "nodes" / "busy" / "content"
+    for folder in (idle, busy):
+        (folder / "ab").mkdir(parents=True)
+        (folder / "ab" / "file").write_bytes(bytes(5000))
+    (home / "nodes" / "busy" / "active").mkdir()
+    (home / "nodes" / "busy" / "active" / "task").touch()
+    (item,) = place.pruning.plan(PruneOptions(kinds=frozenset({"cache"}))).items
+    assert (item.name, item.size >= 5000) == (str(idle), True)
+    place.pruning.delete(item)
+    assert (idle.exists(), busy.exists()) == (False, True)
+
+
 def test_the_cache_goes_on_request_and_nothing_beside_it(place: Place, tmp_path: Path) -> None:
     for name in ("bundles", "folders", "precious"):
         (tmp_path / "cache" / name).mkdir(parents=True)

@@ -158,11 +158,9 @@ class Supply:
         """
         with self._lock:
             if self._archive is None:
-                folder = self._app.settings.home / "cluster"
-                name = self._image.rpartition(":")[2]
-                path = folder / f"{name}.tar"
-                if not path.exists():
-                    self._save(path)
+                folder = fs.temp_path(str(self._app.settings.home / "image"))
+                path = Path(folder, f"{self._image.rpartition(':')[2]}.tar")
+                self._save(path)
                 self._archive = self.sent_file(path)
             return self._archive
 
@@ -181,7 +179,7 @@ class Supply:
     def close(self) -> None:
         """Delete the copy of the image."""
         if self._archive is not None:
-            fs.remove(Path(self._archive.path))
+            fs.remove(Path(self._archive.path).parent)
 
 
 def _not_there(place: str, found: Reference) -> Problem:

@@ -116,3 +116,19 @@ def test_results_of_nodes_are_reused_like_those_of_this_machine(nodes: Nodes) ->
     again = list(nodes.batch(given, app=app, request=request))
     assert {result.task for result in again} == {result.task for result in first}
     assert [(result.reused, result.outputs["size"]) for result in again] == [(True, 10 * 1024**2 + 10)] * 3
+
+
+def test_nodes_without_the_image_get_it_from_the_client(
+    nodes: Nodes, received: Counter[tuple[Path, str]]
+) -> None:
+    app = nodes.client()
+    image = app.engine.find_image(IMAGE)
+    assert image is not None
+    for engine in nodes.engines.values():
+        engine.remove_image(IMAGE)
+    results = list(nodes.batch(rows(nodes.folder, 6), app=app))
+    assert {result.state for result in results} == {TaskState.FINISHED}
+    assert len({app.find(result.task)[1].image for result in results}) == 1
+    archive = f"{image.id.rpartition(':')[2]}.tar"
+    assert sum(name == archive for _, name in received) == len({result.node for result in results})
+    assert list(app.settings.home.glob(".image.*")) == []
