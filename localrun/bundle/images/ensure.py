@@ -13,8 +13,9 @@ from typing import Literal
 
 from localrun.bundle.images.file_cache import CancelCheck, OnLock, ignore_wait
 from localrun.bundle.images.source import ImageArchive, ImageFolder, ImageSource
+from localrun.engines.architectures import parse_platform
 from localrun.engines.base import Engine, EngineImage, Progress, Warn, no_progress, no_warning
-from localrun.errors import Cause, EngineError
+from localrun.errors import Cause, EngineError, ImageError
 
 PullPolicy = Literal["never", "missing", "always"]
 
@@ -60,7 +61,7 @@ def ensure_image(
         if isinstance(source, ImageFolder):
             from localrun.bundle.images.build import build_folder
 
-            return build_folder(
+            built = build_folder(
                 source,
                 engine,
                 cache=cache,
@@ -70,6 +71,8 @@ def ensure_image(
                 warn=warn,
                 platform=platform,
             )
+            _check_platform(built, platform)
+            return built
         from localrun.bundle.images.pull import pull_image
 
         return pull_image(
@@ -99,10 +102,24 @@ def find_present(
     if isinstance(source, ImageFolder):
         from localrun.bundle.images.build import image_tag
 
-        return engine.find_image(image_tag(source, engine, cache, platform=platform))
+        found = engine.find_image(image_tag(source, engine, cache, platform=platform))
+        if found is not None:
+            _check_platform(found, platform)
+        return found
     from localrun.bundle.images.pull import find_local
 
     return find_local(source.reference, engine, policy=pull, platform=platform)
+
+
+def _check_platform(built: EngineImage, platform: str) -> None:
+    """Raise `ImageError` for another platform: the classic builder accepts a base image of any."""
+    wanted = parse_platform(platform) if platform else built.platform
+    if built.platform.architecture not in ("", wanted.architecture):
+        raise ImageError(
+            f"the image was built for {built.platform}, the platform of its base image, not for {platform}",
+            remedy=f"use a base image for {platform}, or pass --platform {built.platform}",
+            cause=Cause.IMAGE_PLATFORM,
+        )
 
 
 @contextmanager

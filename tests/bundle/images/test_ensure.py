@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from localrun.bundle.images.ensure import ensure_image
+from localrun.bundle.images.ensure import ensure_image, find_present
 from localrun.bundle.images.source import ImageFolder
 from localrun.engines.base import BuildRequest, EngineImage, Progress, Warn, no_progress, no_warning
 from localrun.engines.fake import FakeEngine
-from localrun.errors import Cause, EngineError
+from localrun.errors import Cause, EngineError, ImageError
 
 
 def test_a_full_disk_of_the_engine_is_named_with_its_data_folder(
@@ -27,6 +28,28 @@ def test_a_full_disk_of_the_engine_is_named_with_its_data_folder(
     with pytest.raises(EngineError, match=f"the engine's disk \\({engine.info().root}\\) is full") as caught:
         ensure_image(ImageFolder(tmp_path), engine, cache=tmp_path / "cache")
     assert caught.value.cause is Cause.DISK_FULL
+
+
+class Classic(FakeEngine):
+    """An engine whose builder takes a base image of any platform."""
+
+    def build_image(
+        self, request: BuildRequest, progress: Progress = no_progress, warn: Warn = no_warning
+    ) -> EngineImage:
+        return super().build_image(replace(request, platform="linux/amd64"), progress, warn)
+
+
+def test_an_image_that_was_built_for_another_platform_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "bundle").mkdir()
+    (tmp_path / "bundle/Dockerfile").write_text("FROM base\n")
+    engine, source, cache = Classic(), ImageFolder(tmp_path / "bundle"), tmp_path / "cache"
+    with pytest.raises(ImageError, match=r"built for linux/amd64, .* not for linux/arm64") as caught:
+        ensure_image(source, engine, cache=cache, platform="linux/arm64")
+    assert caught.value.cause is Cause.IMAGE_PLATFORM
+    with pytest.raises(ImageError, match="not for linux/arm64"):  # also when it is there
+        find_present(source, engine, cache=cache, platform="linux/arm64")
+    built = ensure_image(source, engine, cache=cache, platform="linux/amd64")
+    assert find_present(source, engine, cache=cache, platform="linux/amd64") == built
 
 
 class Changing(FakeEngine):
