@@ -16,6 +16,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     own = {item: None for item in items if item.nodeid.startswith("tests/cluster/")}
     for item in own:
         item.add_marker("cluster")
+        item.add_marker(pytest.mark.timeout(1800))
     if "cluster" not in config.option.markexpr:
         config.hook.pytest_deselected(items=list(own))
         items[:] = [item for item in items if item not in own]
@@ -32,16 +33,35 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def nodes(request: pytest.FixtureRequest) -> Iterator[Cluster]:
-    """Two nodes with their engines, without scheduler and workers."""
+def site(request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """Two nodes with their engines, on which processes of the last test may run."""
     with running_cluster() as cluster:
         request.config.stash[_CLUSTER] = cluster
         yield cluster
 
 
 @pytest.fixture
-def cluster(nodes: Cluster) -> Iterator[Cluster]:
-    """Two nodes, a scheduler, and a worker on each node."""
+def nodes(site: Cluster) -> Iterator[Cluster]:
+    """Two nodes with their engines, without scheduler and workers."""
+    site.stop()
+    yield site
+    site.stop()
+
+
+@pytest.fixture
+def own_cluster(nodes: Cluster) -> Cluster:
+    """Two nodes, a scheduler, and a worker on each node, which this test may kill."""
     nodes.start()
-    yield nodes
-    nodes.stop()
+    return nodes
+
+
+@pytest.fixture
+def cluster(site: Cluster) -> Iterator[Cluster]:
+    """Two nodes, a scheduler, and a worker on each node, which other tests use, too."""
+    if not site.is_ready:
+        site.stop()
+        site.start()
+    yield site
+    site.stop_clients()
+    if not site.is_ready:
+        site.stop()

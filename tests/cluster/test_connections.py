@@ -54,15 +54,12 @@ def test_something_else_than_a_scheduler_is_reported(nodes: Cluster, tmp_path: P
 
 def test_a_batch_waits_for_the_first_worker(nodes: Cluster, tmp_path: Path) -> None:
     nodes.start_scheduler()
-    try:
-        batch = Batch(tmp_path, numbers(4))
-        command = batch.start(nodes)
-        command.wait_for("dask worker")  # the command to start one
-        nodes.nodes[1].start_worker(nodes.address)
-        assert command.wait() == 0, command.printed
-        assert {each["node"] for each in batch.check()} == {"node2"}
-    finally:
-        nodes.stop()
+    batch = Batch(tmp_path, numbers(4))
+    command = batch.start(nodes)
+    command.wait_for("dask worker")  # the command to start one
+    nodes.nodes[1].start_worker(nodes.address)
+    assert command.wait() == 0, command.printed
+    assert {each["node"] for each in batch.check()} == {"node2"}
 
 
 def test_a_worker_with_another_version_of_localrun_is_reported(nodes: Cluster, tmp_path: Path) -> None:
@@ -71,21 +68,18 @@ def test_a_worker_with_another_version_of_localrun_is_reported(nodes: Cluster, t
     shutil.copytree(ROOT / "localrun", other / "localrun", ignore=shutil.ignore_patterns("__pycache__", "ui"))
     (other / "localrun" / "_version.py").write_text('__version__ = "0.0.1"\n')
     nodes.start_scheduler()
-    try:
-        worker = nodes.nodes[0].start_worker(nodes.address, env={"PYTHONPATH": str(other)})
-        worker.wait_for("Registered to:")
+    worker = nodes.nodes[0].start_worker(nodes.address, env={"PYTHONPATH": str(other)})
+    worker.wait_for("Registered to:")
 
-        # When a batch starts, then it is rejected with both versions and the name of the worker
-        batch = Batch(tmp_path, numbers(2))
-        command = batch.start(nodes)
-        assert command.wait() not in (0, 1, 10), command.printed
-        assert "0.0.1" in command.printed
-        assert "node1" in command.printed
-        assert "Traceback" not in command.printed
-        assert batch.results() == []
-    finally:
-        nodes.stop()
-        shutil.rmtree(other)
+    # When a batch starts, then it is rejected with both versions and the name of the worker
+    batch = Batch(tmp_path, numbers(2))
+    command = batch.start(nodes)
+    assert command.wait() not in (0, 1, 10), command.printed
+    assert "0.0.1" in command.printed
+    assert "node1" in command.printed
+    assert "Traceback" not in command.printed
+    assert batch.results() == []
+    shutil.rmtree(other)
 
 
 def test_a_cluster_with_tls_runs_rows_and_rejects_a_client_without_a_certificate(
@@ -96,23 +90,20 @@ def test_a_cluster_with_tls_runs_rows_and_rejects_a_client_without_a_certificate
     files = [f"--tls-ca-file={signed}/ca.pem", f"--tls-cert={signed}/cert.pem", f"--tls-key={signed}/key.pem"]
     address = f"tls://{GATEWAY}:{PORT}"
     nodes.start_scheduler(*files, protocol="tls")
-    try:
-        nodes.nodes[0].start_worker(address, *files).wait_for("Registered to:")
-        batch = Batch(tmp_path, numbers(4))
+    nodes.nodes[0].start_worker(address, *files).wait_for("Registered to:")
+    batch = Batch(tmp_path, numbers(4))
 
-        # When a client has no certificate, then it is rejected
-        command = batch.start(nodes, address=address)
-        assert command.wait() not in (0, 1, 10), command.printed
-        assert "Traceback" not in command.printed
+    # When a client has no certificate, then it is rejected
+    command = batch.start(nodes, address=address)
+    assert command.wait() not in (0, 1, 10), command.printed
+    assert "Traceback" not in command.printed
 
-        # When a client has one, then its rows run
-        env = {
-            f"DASK_DISTRIBUTED__COMM__TLS__{name}": f"{signed}/{file}.pem"
-            for name, file in {"CA_FILE": "ca", "CLIENT__CERT": "cert", "CLIENT__KEY": "key"}.items()
-        }
-        command = batch.start(nodes, address=address, env=env)
-        assert command.wait() == 0, command.printed
-        batch.check()
-        wait_for_no_containers(nodes)
-    finally:
-        nodes.stop()
+    # When a client has one, then its rows run
+    env = {
+        f"DASK_DISTRIBUTED__COMM__TLS__{name}": f"{signed}/{file}.pem"
+        for name, file in {"CA_FILE": "ca", "CLIENT__CERT": "cert", "CLIENT__KEY": "key"}.items()
+    }
+    command = batch.start(nodes, address=address, env=env)
+    assert command.wait() == 0, command.printed
+    batch.check()
+    wait_for_no_containers(nodes)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections import Counter
 from pathlib import Path
 
-from tests.support.cluster.batches import Batch, numbers
+from localrun.engines.dockerd import DockerEngine
+from tests.support.cluster.batches import CONFIG, PROGRAM, Batch, numbers
 from tests.support.cluster.cluster import Cluster
+from tests.support.images import busybox_layer, image_archive
 
 
 def test_200_rows_run_on_both_nodes_exactly_once(cluster: Cluster, tmp_path: Path) -> None:
@@ -62,11 +65,18 @@ def test_outputs_come_back_from_the_nodes(cluster: Cluster, tmp_path: Path) -> N
     assert (tmp_path / "out" / "0003" / "double.txt").read_text().strip() == "6"
 
 
-def test_an_image_that_only_this_machine_has_is_sent_to_the_nodes(
-    cluster: Cluster, tmp_path: Path, busybox: str
+def test_an_image_that_a_node_does_not_have_is_sent_to_it(
+    cluster: Cluster, tmp_path: Path, docker_engine: DockerEngine
 ) -> None:
-    # Given a bundle whose image is in the engine of the client, and on one of the nodes
-    assert all(busybox.split(":")[1] not in node.docker("images") for node in cluster.nodes)
-    batch = Batch(tmp_path, numbers(8))
-    batch.run(cluster)
-    batch.check()
+    # Given an image that only the engine of the client and one of the nodes have
+    name = f"localrun-test/row:{secrets.token_hex(4)}"
+    docker_engine.load_image([image_archive(busybox_layer({"bin/run": PROGRAM.encode()}), name, **CONFIG)])
+    try:
+        cluster.nodes[0].load(name)
+
+        # When rows run it, then all do, on both nodes
+        batch = Batch(tmp_path, numbers(24, seconds=1))
+        batch.run(cluster, "--image", name, "--pull", "never")
+        assert {each["node"] for each in batch.check()} == {"node1", "node2"}
+    finally:
+        docker_engine.remove_image(name)

@@ -31,5 +31,4 @@ def test_a_batch_runs_on_workers_that_dask_starts_over_ssh(nodes: Cluster, tmp_p
         started.send(signal.SIGINT)
         started.wait()
     finally:
-        nodes.stop()
         stop_ssh(nodes)

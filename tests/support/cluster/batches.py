@@ -20,6 +20,7 @@ PARAMETERS = """\
 inputs:
   number: {type: integer, description: n, display_name: N}
   seconds: {type: number, description: how long it runs, display_name: S, default: 0}
+  note: {type: string, description: any text, display_name: T, optional: true}
   data: {type: file, description: any content, display_name: D, optional: true}
 outputs:
   double: {type: integer, description: two times the number, display_name: D}
@@ -34,6 +35,7 @@ sleep "$(cat seconds)" & wait $!
 if [ -e data ]; then stat -L -c %s data; else echo 0; fi > /outputs/bytes
 echo $(($(cat number) * 2)) > /outputs/double
 """
+CONFIG: dict[str, Any] = {"Entrypoint": ["/bin/run"], "Env": ["PATH=/bin"]}  # of its image
 
 
 class Batch:
@@ -43,9 +45,7 @@ class Batch:
         self.folder = folder
         self.rows = list(rows)
         self.bundle = folder / "bundle.zip"
-        archive = image_archive(
-            busybox_layer({"bin/run": program.encode()}), None, Entrypoint=["/bin/run"], Env=["PATH=/bin"]
-        )
+        archive = image_archive(busybox_layer({"bin/run": program.encode()}), **CONFIG)
         zip_of(
             self.bundle,
             {"descriptor.yml": (HEAD + PARAMETERS).encode(), "com.example.add-1.0.0.tar": archive},

@@ -78,6 +78,17 @@ class Node:
         """Run a command on the node, and return what it prints."""
         return run([*self._prefix(), *command])
 
+    @contextmanager
+    def small_disk(self, size: str) -> Iterator[Path]:
+        """Mount a file system of this size on the node."""
+        disk = self.folder / "disk"
+        disk.mkdir(exist_ok=True)
+        self.run("mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(disk))
+        try:
+            yield disk
+        finally:
+            self.run("umount", "--lazy", str(disk))
+
     def start(self, *command: str, cwd: Path, env: Mapping[str, str] | None = None) -> Command:
         """Start a command on the node."""
         self.home.mkdir(exist_ok=True)
@@ -151,11 +162,22 @@ class Cluster:
         self.clients.append(client)
         return client
 
-    def stop(self) -> None:
-        """Stop the clients, the workers and the scheduler; remove all containers of the nodes."""
+    @property
+    def is_ready(self) -> bool:
+        """Whether the scheduler and all workers run, and no containers."""
+        processes = [self.scheduler, *(node.worker for node in self.nodes)]
+        run = all(process is not None and process.is_running for process in processes)
+        return run and not any(node.containers() for node in self.nodes)
+
+    def stop_clients(self) -> None:
+        """Kill the clients that still run."""
         for client in self.clients:
             client.kill()
         self.clients.clear()
+
+    def stop(self) -> None:
+        """Stop all processes, and remove their logs and the containers of the nodes."""
+        self.stop_clients()
         for process in (*(node.worker for node in self.nodes), self.scheduler):
             if process is not None:
                 process.kill()
@@ -166,10 +188,16 @@ class Cluster:
                 node.docker("rm", "-f", *containers)
             for folder in ("home", "dask"):
                 shutil.rmtree(node.folder / folder, ignore_errors=True)
+        for path in self.log_files():
+            path.unlink()
+
+    def log_files(self) -> list[Path]:
+        """Return the logs of all schedulers, workers and clients."""
+        return sorted((*self.folder.glob("*-*.log"), *self.folder.glob("node*/*-*.log")))
 
     def logs(self) -> Iterator[tuple[str, str]]:
-        """Yield the name and the end of each log of a scheduler, worker or client."""
-        for path in sorted((*self.folder.glob("*-*.log"), *self.folder.glob("node*/*-*.log"))):
+        """Yield the name and the end of each log."""
+        for path in self.log_files():
             yield path.relative_to(self.folder).as_posix(), path.read_text(errors="replace")[-3000:]
 
     def _command(self, command: Sequence[str], name: str, cwd: Path, env: Mapping[str, str]) -> Command:

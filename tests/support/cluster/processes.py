@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-DEADLINE = 180  # seconds
+DEADLINE = 600  # seconds: the machine may be busy
 
 
 def wait_until(condition: Callable[[], object], what: str | Callable[[], str]) -> None:
