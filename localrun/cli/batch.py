@@ -108,6 +108,7 @@ def command(context: CliContext, /, bundle: str, **given: Any) -> int:
                 )
         except Interrupted:
             raise TaskKilled("stopped before the first row started", remedy="run it again") from None
+        context.on_imported()  # garbage would pile up row by row
         with progress.of(batch.progress), signals.on_signal(lambda number: _stop(batch, progress, number)):
             for result in batch:
                 progress.show(result.is_finished, batch.name_of(result.row), result.cause, result.message)

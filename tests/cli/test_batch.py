@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from localrun.cli.context import CliContext
+from localrun.cli.entry import commands
 from localrun.engines.fake import FakeContainer
 from localrun.task import metadata
 from localrun.task.store import TaskStore
@@ -224,3 +226,16 @@ def test_list_names_the_node_of_a_task_that_ran_elsewhere(localrun: Command, tab
     assert "node-7" in localrun("status", workspace.id).out
     assert "node-7" in localrun("describe", workspace.id).out
     assert {record.get("node", "") for record in localrun("list", "--json").json} == {"", "node-7"}
+
+
+def test_garbage_is_collected_while_the_rows_run(localrun: Command, table: Path) -> None:
+    called: list[int] = []
+    context = CliContext(make_app=localrun.app, on_imported=lambda: called.append(len(localrun.engines)))
+    given = ["batch", str(localrun.bundle), "--image", IMAGE, "--pull", "never", "--table", str(table)]
+    commands.main(
+        ["--home", str(localrun.folder / "home"), *given],
+        prog_name="localrun",
+        obj=context,
+        standalone_mode=False,
+    )
+    assert called == [1]
