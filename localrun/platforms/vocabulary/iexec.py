@@ -35,8 +35,8 @@ _TASKS = make_terms(_SYSTEM, _TASK, (
      "FAILED BUNDLE_INVALID|DESCRIPTOR_INVALID|CPU_UNAVAILABLE|MEMORY_UNAVAILABLE|GPU_UNAVAILABLE"
      "|DISK_UNAVAILABLE|ENGINE_UNREACHABLE", "Fix the problem in the message: `localrun status ID`."),
     ("RUNNING_FAILED", "All workers failed. On iExec only enclave tasks get this status; others wait for"
-     " their deadline. Here every task fails at once.", "FAILED INPUTS_INVALID|DEPENDENCY_FAILED"
-     "|DATASET_CHECKSUM|IMAGE_INVALID|IMAGE_MISSING|IMAGE_PULL_FAILED|IMAGE_BUILD_FAILED|IMAGE_PLATFORM"
+     " their deadline. Here every task fails at once.", "FAILED INPUTS_INVALID|DATASET_CHECKSUM"
+     "|DEPENDENCY_FAILED|IMAGE_INVALID|IMAGE_MISSING|IMAGE_PULL_FAILED|IMAGE_BUILD_FAILED|IMAGE_PLATFORM"
      "|ENTRYPOINT_INVALID|EXIT_NONZERO|SIGNAL|OUT_OF_MEMORY|OUTPUTS_INVALID|DISK_PRESSURE|DISK_FULL"
      "|RESULT_NAME_TOO_LONG|RESULT_NOT_PACKED|COMPUTED_FILE_MISSING|DIGEST_FAILED|RESULT_TOO_LARGE"
      "|RUNNER_TERMINATED|ENGINE_LOST|ENGINE_FAILED|INTERNAL",
@@ -80,7 +80,7 @@ _REPLICATES = make_terms(_SYSTEM, _REPLICATE, (
      "CREATED", "Wait."),
     ("DATA_DOWNLOADED", "The inputs are available.", "PROVISIONED, PENDING permissions", "No action needed."),
     ("DATA_DOWNLOAD_FAILED", "An input is not available. On iExec the task can still end as COMPLETED; here"
-     " it fails.", "FAILED INPUTS_INVALID|DEPENDENCY_FAILED|DATASET_CHECKSUM", "Fix the problems listed."),
+     " it fails.", "FAILED INPUTS_INVALID|DATASET_CHECKSUM|DEPENDENCY_FAILED", "Fix the problems listed."),
     ("COMPUTING", "The program is running.", "PENDING task, RUNNING task",
      "Wait, or follow the log: `localrun logs ID -f`."),
     ("COMPUTED", "The program has ended. On iExec this includes failed programs.", "RUNNING outputs",
