@@ -26,7 +26,10 @@ pytestmark = pytest.mark.docker
 
 MOMENTS = int(os.environ.get("KILL_MOMENTS", "2"))  # `make attack` kills at more of them
 ROWS = 8
-ADD = "echo ran >> /outputs/runs; sleep 0.2; echo $(($(cat /inputs/a) + $(cat /inputs/b))) > /outputs/sum"
+ADD = (  # a row with b=0 waits
+    "[ $(cat /inputs/b) != 0 ] || until [ -e /outputs/go ]; do sleep 0.05; done; rm -f /outputs/go;"
+    "echo ran >> /outputs/runs; sleep 0.2; echo $(($(cat /inputs/a) + $(cat /inputs/b))) > /outputs/sum"
+)
 
 
 @pytest.fixture
@@ -39,8 +42,8 @@ def image(docker_engine: DockerEngine) -> Iterator[str]:
     docker_engine.remove_image(name)
 
 
-def start_batch(server: Server, image: str) -> None:
-    rows = [{"a": number, "b": 100} for number in range(1, ROWS + 1)]
+def start_batch(server: Server, image: str, last: int = 100) -> None:
+    rows = [{"a": number, "b": 100} for number in range(1, ROWS)] + [{"a": ROWS, "b": last}]
     body = {
         "bundle": "descriptor.yml",
         "image": image,
@@ -50,13 +53,12 @@ def start_batch(server: Server, image: str) -> None:
     server.call("PUT", "/batch/sums", body)
 
 
-def check(folder: Path, docker_engine: DockerEngine, runs: int = 1) -> None:
-    """Check that each row has one result, and that the task of each ran once and left nothing behind."""
+def check(folder: Path, docker_engine: DockerEngine) -> list[TaskState]:
+    """Check that each row has one result, and that its task ran once; return the states of all tasks."""
     lines = (folder / ".localrun/batches/sums/results.jsonl").read_text().splitlines()
     results = [json.loads(line) for line in lines]
-    assert sorted((one["row"], one["outputs"].get("sum")) for one in results) == [
-        (number, number + 100) for number in range(1, ROWS + 1)
-    ]
+    assert sorted(one["row"] for one in results) == list(range(1, ROWS + 1))
+    assert all(one["outputs"]["sum"] == sum(one["inputs"].values()) for one in results)
     for one in results:
         assert (folder / f".localrun/tasks/{one['task']}/outputs/runs").read_text() == "ran\n"
     tasks = App(Settings(home=folder / ".localrun", cache=folder / "cache")).tasks()
@@ -64,8 +66,7 @@ def check(folder: Path, docker_engine: DockerEngine, runs: int = 1) -> None:
     assert sorted(finished) == sorted(one["task"] for one in results)
     ids = {task.id for task in tasks}
     assert [one for one in docker_engine.find({LABEL_TASK: ""}) if one.labels[LABEL_TASK] in ids] == []
-    if runs == 1:
-        assert len(tasks) == ROWS
+    return [task.state for task in tasks]
 
 
 @pytest.mark.timeout(180 + 60 * MOMENTS)
@@ -86,24 +87,35 @@ def test_a_batch_continues_after_its_server_was_killed_at_any_moment(
     found = server.call("GET", "/batch/sums/wait?timeout=150")
     assert found["batch"]["counts"] == {"FINISHED": ROWS}, (seed, found)
     assert server.end(signal.SIGTERM) == 0
-    check(tmp_path, docker_engine)
+    assert check(tmp_path, docker_engine) == [TaskState.FINISHED] * ROWS
 
 
 @pytest.mark.timeout(180)
-def test_a_stopped_server_kills_the_rows_in_flight_and_the_next_one_runs_them_again(
-    docker_engine: DockerEngine, image: str, tmp_path: Path
+def test_a_stopped_server_kills_the_row_in_flight_and_the_next_one_runs_it_again(
+    docker_engine: DockerEngine, image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("LOCALRUN_GRACE", "1")
     (tmp_path / "descriptor.yml").write_text(DESCRIPTOR)
     server = Server(tmp_path)
     server.start()
-    start_batch(server, image)
-    while not server.call("GET", "/batch/sums")["batch"]["counts"]:
+    start_batch(server, image, last=0)
+    while sum(server.call("GET", "/batch/sums")["batch"]["counts"].values()) < ROWS - 1:
         time.sleep(0.05)
+    waiting(server)
     assert server.end(signal.SIGTERM) == 0
-    batch = json.loads((tmp_path / ".localrun/batches/sums/batch.json").read_text())
-    assert (sum(batch["counts"].values()) < ROWS, batch["ended"]) == (True, None)
     server.start()
+    task = waiting(server)
+    (tmp_path / f".localrun/tasks/{task}/outputs/go").touch()
     found = server.call("GET", "/batch/sums/wait?timeout=150")
     assert found["batch"]["counts"] == {"FINISHED": ROWS}
     assert server.end(signal.SIGTERM) == 0
-    check(tmp_path, docker_engine, runs=2)
+    assert sorted(check(tmp_path, docker_engine)) == ["FINISHED"] * ROWS + ["KILLED"]
+
+
+def waiting(server: Server) -> str:
+    """Return the task of the last row when it runs."""
+    while True:
+        for row in server.call("GET", "/batch/sums/rows?state=RUNNING")["rows"]:
+            if row["row"] == ROWS:
+                return str(row["task"])
+        time.sleep(0.05)
