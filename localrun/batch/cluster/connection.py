@@ -141,7 +141,7 @@ class ClusterConnection:
                 f"{len(problems)} of {len(workers)} workers of {self.address} cannot run rows",
                 remedy=f"install localrun-tasks[cluster] {__version__} and distributed {_DISTRIBUTED} there",
                 cause=Cause.ENGINE_UNREACHABLE,
-                problems=list(problems.values()),
+                problems=sorted(problems.values(), key=lambda problem: problem.path),
             )
         for problem in problems.values():
             self._notify(f"a new worker is not used: {problem}")
