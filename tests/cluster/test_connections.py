@@ -17,7 +17,7 @@ from tests.support.cluster.site import GATEWAY
 @pytest.mark.parametrize(
     ("address", "reason"),
     [
-        (f"tcp://{GATEWAY}:1", "refused"),
+        (f"tcp://{GATEWAY}:1", "dask scheduler"),
         ("tcp://10.213.0.99:8786", ""),
         ("tcp://no-such-host.invalid:8786", ""),
         (f"http://{GATEWAY}:8786", "tcp://"),
