@@ -24,6 +24,7 @@ _DISTRIBUTED = version("distributed")
 _SCHEMES = ("tcp", "tls", "ws", "wss", "ucx", "inproc")  # of Dask
 _SILENT = logging.CRITICAL + 1
 _CONNECT_TIMEOUT = 10.0  # seconds
+_HANDSHAKE = 5.0  # seconds, after the connection
 _DIRECT_TIMEOUT = 5.0  # seconds
 _PATIENCE = 600.0  # seconds to wait for a scheduler that is gone
 _PAUSE = 1.0  # seconds between two attempts
@@ -106,13 +107,13 @@ class ClusterConnection:
                 name="localrun",
             )
             try:
-                async with asyncio.timeout(_CONNECT_TIMEOUT + _PAUSE):  # what answers may be no scheduler
+                async with asyncio.timeout(_CONNECT_TIMEOUT + _HANDSHAKE):  # what answers may be no scheduler
                     self._client = await client
             except BaseException:
                 await _quietly(client.close(timeout=_PAUSE))  # type: ignore[no-untyped-call]
                 raise
         except (OSError, ValueError, TypeError) as error:
-            raise _unreachable(self.address, error) from error
+            raise unreachable(self.address, error) from error
         self._client.subscribe_topic("all", self._on_event)
         await self._set_up(list(await self._client.nthreads()), strict=True)
         if not self.nodes:
@@ -330,7 +331,7 @@ def _minor(version: str) -> str:
     return ".".join(version.split(".")[:2])
 
 
-def _unreachable(address: str, error: Exception) -> LocalrunError:
+def unreachable(address: str, error: Exception) -> LocalrunError:
     first: BaseException = error
     while first.__cause__ is not None:
         first = first.__cause__

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import threading
 from collections import Counter
@@ -126,15 +127,26 @@ def test_rows_that_no_worker_can_hold_are_an_error_with_the_command_to_start_one
 def test_a_cluster_that_does_not_answer_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "_CONNECT_TIMEOUT", 0.2)
     nodes = Nodes(tmp_path)
-    with pytest.raises(LocalrunError, match=r"the cluster tcp://127.0.0.1:9: Connection refused"):
+    with pytest.raises(LocalrunError, match="cannot connect to the cluster tcp://127.0.0.1:9"):
         list(nodes.batch(pairs(1), address="tcp://127.0.0.1:9"))
+
+
+def test_the_reason_is_the_first_error_of_the_connection() -> None:
+    try:
+        try:
+            raise ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
+        except OSError as error:
+            raise TimeoutError("Timed out trying to connect to tcp://host:1 after 10 s") from error
+    except OSError as error:
+        found = connection.unreachable("tcp://host:1", error)
+    assert found.message == "cannot connect to the cluster tcp://host:1: Connection refused"
 
 
 def test_an_address_where_no_scheduler_answers_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "_CONNECT_TIMEOUT", 0.2)
-    monkeypatch.setattr(connection, "_PAUSE", 0.1)
+    monkeypatch.setattr(connection, "_HANDSHAKE", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
         with pytest.raises(LocalrunError, match=f"cannot connect to the cluster {address}"):
