@@ -127,7 +127,7 @@ def test_rows_that_no_worker_can_hold_are_an_error_with_the_command_to_start_one
 def test_a_cluster_that_does_not_answer_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "_CONNECT_TIMEOUT", 0.2)
     nodes = Nodes(tmp_path)
-    with pytest.raises(LocalrunError, match="cannot connect to the cluster tcp://127.0.0.1:9"):
+    with pytest.raises(LocalrunError, match=r"cannot connect to the cluster tcp://127.0.0.1:9"):
         list(nodes.batch(pairs(1), address="tcp://127.0.0.1:9"))
 
 
