@@ -6,9 +6,10 @@ import asyncio
 import math
 import threading
 from collections.abc import Coroutine, Mapping
+from concurrent import futures
 from functools import partial
 from queue import Empty, SimpleQueue
-from typing import Any, TypeVar
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -31,8 +32,6 @@ from localrun.task.states import TaskState
 
 _SPARE = 2  # rows for each one that runs, so that no node waits for the client
 _MOST_SLOTS = 512
-
-Result = TypeVar("Result")
 
 
 class ClusterBackend:
@@ -67,6 +66,9 @@ class ClusterBackend:
         self._connection: ClusterConnection | None = None
         self._placement: Placement | None = None
         self._loop = asyncio.new_event_loop()
+        self._calls: set[futures.Future[None]] = set()  # of other threads
+        self._is_closed = False
+        self._lock = threading.Lock()  # of the two before
         self._thread = threading.Thread(target=self._loop.run_forever, name="cluster", daemon=True)
 
     def prepare(self, bundle: Bundle) -> str:
@@ -170,6 +172,10 @@ class ClusterBackend:
         """Disconnect; the workers of `local:N` end."""
         if self._thread.is_alive():
             self._in_loop(self._close())
+            with self._lock:
+                self._is_closed = True
+                calls = list(self._calls)
+            futures.wait(calls)  # a signal may stop the rows just now
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
         if not self._loop.is_closed():
@@ -178,11 +184,23 @@ class ClusterBackend:
 
     async def _close(self) -> None:
         await self._cancel(None)
-        if self._connection is not None:
-            await self._connection.close()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
 
-    def _in_loop(self, work: Coroutine[Any, Any, Result]) -> Result:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+    def _in_loop(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine in the thread of the cluster, unless that has ended."""
+        with self._lock:
+            if self._is_closed:
+                work.close()
+                return
+            call = asyncio.run_coroutine_threadsafe(work, self._loop)
+            self._calls.add(call)
+        try:
+            call.result()
+        finally:
+            with self._lock:
+                self._calls.discard(call)
 
     async def _run(self, row: Row, attempt: int, not_reused: tuple[str, ...]) -> None:
         """Run a row to its end, and put its result into the queue."""
@@ -197,10 +215,11 @@ class ClusterBackend:
             self._ended.put(refused(row, fs.write_error(self._app.store.path, error)))
 
     def _on_done(self, row: Row, task: asyncio.Task[None]) -> None:
-        """Report a bug as the result of the row, which would be waited for otherwise."""
+        """Report a bug, or a stop before the first step, as the result that would be waited for otherwise."""
         self._rows.discard(task)
-        error = None if task.cancelled() else task.exception()
-        if error is not None:
+        if task.cancelled():
+            self._ended.put(_killed(row))
+        elif (error := task.exception()) is not None:
             self._ended.put(refused(row, LocalrunError(f"internal error: {type(error).__name__}: {error}")))
 
 

@@ -45,6 +45,12 @@ def test_nothing_of_a_fetched_row_remains_on_its_node(nodes: Nodes) -> None:
     assert all(engine.find({}) == [] for engine in nodes.engines.values())
 
 
+def test_a_batch_that_has_ended_can_be_stopped(nodes: Nodes) -> None:
+    batch = nodes.batch(pairs(2))
+    assert [result.state for result in batch] == [TaskState.FINISHED] * 2
+    batch.stop(0.0)  # as a signal does that arrives at the end
+
+
 def test_stopping_the_batch_stops_the_rows_on_the_nodes(nodes: Nodes) -> None:
     started = threading.Semaphore(0)
 
