@@ -53,16 +53,18 @@ def test_a_file_system_that_needs_another_system_call_gets_the_same_copy(
 
 
 def test_blocks_are_shared_where_the_file_system_can(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = os.urandom(32 * 1024)  # small files are not shared
+
     def ioctl(target: int, request: int, source: int) -> int:
         assert request == 0x40049409
-        os.write(target, os.pread(source, 100, 0))
+        os.write(target, os.pread(source, len(data), 0))
         return 0
 
     monkeypatch.setattr(fcntl, "ioctl", ioctl)
     monkeypatch.setattr(os, "sendfile", lambda *_: pytest.fail("copied"))
-    (tmp_path / "a").write_text("shared")
+    (tmp_path / "a").write_bytes(data)
     copying.copy_file(tmp_path / "a", tmp_path / "b")
-    assert (tmp_path / "b").read_text() == "shared"
+    assert (tmp_path / "b").read_bytes() == data
 
 
 def test_a_change_of_the_copy_does_not_change_the_original(tmp_path: Path) -> None:
