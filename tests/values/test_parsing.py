@@ -295,7 +295,13 @@ class TestFileInputs:
 
         found = lay(tmp_path, {"f": "file"}, {"f": source})
 
-        state = FileState(size=6, mtime_ns=status.st_mtime_ns, inode=status.st_ino)
+        state = FileState(
+            size=6,
+            mtime_ns=status.st_mtime_ns,
+            inode=status.st_ino,
+            ctime_ns=status.st_ctime_ns,
+            device=status.st_dev,
+        )
         assert found.states == {"f": state}
 
     def test_a_file_is_cloned_and_not_mounted_where_the_file_system_can(
