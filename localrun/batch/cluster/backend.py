@@ -63,6 +63,9 @@ class ClusterBackend:
         self._ended: SimpleQueue[RowResult] = SimpleQueue()
         self._rows: set[asyncio.Task[None]] = set()
         self._cancelled = False
+        self._closed = False
+        self._stopping: list[futures.Future[None]] = []  # calls of `cancel`
+        self._lock = threading.Lock()
         self._connection: ClusterConnection | None = None
         self._placement: Placement | None = None
         self._loop = asyncio.new_event_loop()
@@ -149,8 +152,12 @@ class ClusterBackend:
 
     def cancel(self, grace: float | None = None) -> None:
         self._cancelled = True
-        if self._connection is not None:
-            self._in_loop(self._cancel(grace))
+        with self._lock:
+            if self._connection is None or self._closed:
+                return
+            stopping = asyncio.run_coroutine_threadsafe(self._cancel(grace), self._loop)
+            self._stopping.append(stopping)
+        stopping.result()
 
     async def _cancel(self, grace: float | None) -> None:
         received = self._placement.received if self._placement is not None and grace != 0.0 else set()
@@ -169,7 +176,10 @@ class ClusterBackend:
         await asyncio.gather(*calls, return_exceptions=True)
 
     def close(self) -> None:
-        """Disconnect; the workers of `local:N` end."""
+        """Disconnect, after every `cancel` has returned; the workers of `local:N` end."""
+        with self._lock:
+            self._closed = True
+        futures.wait(self._stopping)
         if self._thread.is_alive():
             self._in_loop(self._close())
             with self._lock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from localrun.batch.cluster.connection import ClusterConnection
 from localrun.engines.fake import FakeContainer
 from localrun.task.states import TaskState
 from tests.batch.cluster.nodes import Nodes
@@ -76,3 +78,49 @@ def test_stopping_the_batch_stops_the_rows_on_the_nodes(nodes: Nodes) -> None:
     nodes.program = add
     resumed = list(nodes.batch(pairs(4), resume=True))
     assert [result.state for result in resumed] == [TaskState.FINISHED] * 4
+
+
+def test_a_batch_ends_after_the_stop_that_ends_its_rows(
+    nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a stop that takes longer than the rows need to end
+    started = threading.Semaphore(0)
+    closed = threading.Event()
+    end_session, close = ClusterConnection.end_session, ClusterConnection.close
+    calls: list[float | None] = []
+
+    async def slowly(connection: ClusterConnection, grace: float | None) -> None:
+        calls.append(grace)
+        is_first = len(calls) == 1
+        await end_session(connection, grace)
+        if is_first and await asyncio.to_thread(closed.wait, 1.0):
+            await asyncio.sleep(10)
+
+    async def closing(connection: ClusterConnection) -> None:
+        await close(connection)
+        closed.set()
+
+    def wait(container: FakeContainer) -> int:
+        started.release()
+        assert container.stopped.wait(PATIENCE)
+        return 143
+
+    nodes.program = wait
+    monkeypatch.setattr(ClusterConnection, "end_session", slowly)
+    monkeypatch.setattr(ClusterConnection, "close", closing)
+    batch = nodes.batch(pairs(2))
+
+    def stop() -> None:
+        started.acquire(timeout=PATIENCE)
+        batch.stop(0.0)
+
+    # When it stops the batch, whose iteration ends in the meantime
+    thread = threading.Thread(target=stop, daemon=True)
+    thread.start()
+    for _ in batch:
+        pass
+
+    # Then both end
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
+    assert len(calls) == 2  # of the stop, and of the end
