@@ -17,9 +17,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 
 from localrun.app import App
+from localrun.engines.labels import LABEL_TASK
 from localrun.errors import EngineUnreachable, LocalrunError, OtherEngine
 from localrun.manager.supervisor_process import decode_settings
 from localrun.task import supervision
+from localrun.task.active import ActiveTask
 from localrun.task.events import Event
 from localrun.task.fate import Fate, fate
 from localrun.task.record import ProcessId, TaskRecord
@@ -27,6 +29,7 @@ from localrun.task.states import TaskState
 
 _TICK = 2.0  # seconds between two looks at the folder, which may have been deleted
 _LINGER = 1.0  # seconds without a task until it ends, because a script often submits the next one
+_CLEAN_UP = 10.0  # seconds at most to end tasks whose folder was deleted
 _ENGINE_INTERVAL = 5.0  # seconds until an engine that did not answer is asked again
 _MAX_LOG = 1024**2  # bytes
 
@@ -150,10 +153,21 @@ class Supervisor:
     def _remove_containers(self) -> None:
         """Remove the containers of this process: their folder was deleted, so no other process would."""
         log("the folder was deleted")
-        for task in self._app.manager.get_all_active_tasks():
+        tasks = self._app.manager.get_all_active_tasks()
+        deadline = time.monotonic() + _CLEAN_UP
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
             with suppress(LocalrunError):
-                if task.record.container:
-                    self._app.engine.remove(task.record.container)
+                self._remove_container(task)
+                # a container may be created just now
+                while time.monotonic() < deadline and not self._app.manager.wait(task, _CLEAN_UP / 20):
+                    self._remove_container(task)
+                self._remove_container(task)
+
+    def _remove_container(self, task: ActiveTask) -> None:
+        for found in self._app.engine.find({LABEL_TASK: task.id}):
+            self._app.engine.remove(found.handle)
 
 
 def log(message: str) -> None:
