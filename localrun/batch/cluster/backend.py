@@ -63,9 +63,6 @@ class ClusterBackend:
         self._ended: SimpleQueue[RowResult] = SimpleQueue()
         self._rows: set[asyncio.Task[None]] = set()
         self._cancelled = False
-        self._closed = False
-        self._stopping: list[futures.Future[None]] = []  # calls of `cancel`
-        self._lock = threading.Lock()
         self._connection: ClusterConnection | None = None
         self._placement: Placement | None = None
         self._loop = asyncio.new_event_loop()
@@ -152,12 +149,8 @@ class ClusterBackend:
 
     def cancel(self, grace: float | None = None) -> None:
         self._cancelled = True
-        with self._lock:
-            if self._connection is None or self._closed:
-                return
-            stopping = asyncio.run_coroutine_threadsafe(self._cancel(grace), self._loop)
-            self._stopping.append(stopping)
-        stopping.result()
+        if self._connection is not None:
+            self._in_loop(self._cancel(grace))
 
     async def _cancel(self, grace: float | None) -> None:
         received = self._placement.received if self._placement is not None and grace != 0.0 else set()
@@ -177,9 +170,6 @@ class ClusterBackend:
 
     def close(self) -> None:
         """Disconnect, after every `cancel` has returned; the workers of `local:N` end."""
-        with self._lock:
-            self._closed = True
-        futures.wait(self._stopping)
         if self._thread.is_alive():
             self._in_loop(self._close())
             with self._lock:
