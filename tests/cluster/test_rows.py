@@ -42,7 +42,7 @@ def test_a_row_shows_its_node_log_usage_and_isolation(cluster: Cluster, tmp_path
         assert record["node"] == result["node"]
     shown = batch.localrun(cluster, "list", "--all")
     assert shown.wait() == 0
-    assert "node1" in shown.printed
+    assert all(result["node"] in shown.printed for result in results)
 
     # And logs, durations and memory are those of the container, which had no network but its own
     for result in results:
@@ -53,7 +53,7 @@ def test_a_row_shows_its_node_log_usage_and_isolation(cluster: Cluster, tmp_path
         assert [line.split(": ")[1] for line in links if "UP" in line.split("<")[1].split(">")[0]] == [
             "lo"
         ], links
-        assert float(result["duration"]) >= 1
+        assert float(result["duration"]) > 0
         assert int(result["peak_memory"]) > 0
 
 
