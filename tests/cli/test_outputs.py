@@ -99,6 +99,7 @@ def test_a_run_whose_outputs_cannot_be_copied_does_not_exit_with_0(
     monkeypatch.setenv("LOCALRUN_DISK_STOP", "0.1")
     monkeypatch.setenv("LOCALRUN_DISK_LIMIT", "100")
     monkeypatch.setattr(copying, "_ALLOWANCE", 0)
+    monkeypatch.setattr(copying, "_CHUNK", 0)  # small files are checked together
     result = localrun.run("-o", localrun.folder / "out", "--json")
     assert (result.code, result.json["state"]) == (5, "FINISHED")
     assert "not enough disk space" in result.err
@@ -112,13 +113,13 @@ def test_an_interrupted_copy_leaves_no_temporary_file(
 ) -> None:
     task_id = localrun.run("--json").json["id"]
     out = localrun.folder / "out"
-    real = copying._copy_chunk
+    real = copying._write_all
 
-    def copy(source: int, target: int, start: int, count: int) -> int:
+    def write(target: int, data: bytes) -> None:
         os.kill(os.getpid(), number)
-        return real(source, target, start, count)
+        real(target, data)
 
-    monkeypatch.setattr(copying, "_copy_chunk", copy)
+    monkeypatch.setattr(copying, "_write_all", write)
     option = "-o" if command == "outputs" else "--dir"
     result = localrun(*command.split(), task_id, option, out)
     assert result.code == 130
@@ -130,20 +131,19 @@ def test_an_interrupted_run_leaves_no_temporary_file(
 ) -> None:
     out = localrun.folder / "out"
 
-    def copy(*_: object) -> int:
+    def write(*_: object) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
-        return 0
 
-    monkeypatch.setattr(copying, "_copy_chunk", copy)
+    monkeypatch.setattr(copying, "_write_all", write)
     assert localrun.run("-o", out).code == 130
     assert not out.exists()
 
 
 def test_a_full_disk_leaves_no_temporary_file(localrun: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> int:
+    def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(copying, "_copy_chunk", full)
+    monkeypatch.setattr(copying, "_write_all", full)
     result = localrun.run("-o", localrun.folder / "out")
     assert result.code == 5
     assert "outputs.sum" in result.err or "out/sum: No space left on device" in result.err
