@@ -21,7 +21,6 @@ from localrun.engines.labels import LABEL_TASK
 from localrun.errors import EngineUnreachable, LocalrunError, OtherEngine
 from localrun.manager.supervisor_process import decode_settings
 from localrun.task import supervision
-from localrun.task.active import ActiveTask
 from localrun.task.events import Event
 from localrun.task.fate import Fate, fate
 from localrun.task.record import ProcessId, TaskRecord
@@ -45,6 +44,7 @@ class Supervisor:
         self._wake = threading.Event()
         self._watched: set[ProcessId] = set()  # the processes that a thread waits for
         self._records: dict[str, TaskRecord] = {}  # of the detached tasks of other processes
+        self._resumed: dict[str, App] = {}
         self._failed: set[str] = set()  # tasks that could not be resumed for another reason than the engine
         self._next_attempt = 0.0
 
@@ -65,7 +65,7 @@ class Supervisor:
                 log("no detached task is left")
                 return
             truncate_log()
-        self._remove_containers()
+        self._end_tasks()
 
     def wait_for_signals(self) -> None:
         """Look for new tasks at each SIGCONT; see `supervision.wake`.
@@ -112,7 +112,9 @@ class Supervisor:
 
     def _resume(self, record: TaskRecord) -> None:
         try:
-            if self._app.at_engine_of(record).manager.resume(record.id) is not None:
+            app = self._app.at_engine_of(record)
+            if app.manager.resume(record.id) is not None:
+                self._resumed[record.id] = app
                 log(f"resumed task {record.id} ({record.state})")
         except OtherEngine as error:
             self._failed.add(record.id)
@@ -150,24 +152,30 @@ class Supervisor:
         write_pid(descriptor)
         return False
 
-    def _remove_containers(self) -> None:
-        """Remove the containers of this process: their folder was deleted, so no other process would."""
-        log("the folder was deleted")
-        tasks = self._app.manager.get_all_active_tasks()
-        deadline = time.monotonic() + _CLEAN_UP
-        for task in tasks:
-            task.cancel()
-        for task in tasks:
-            with suppress(LocalrunError):
-                self._remove_container(task)
-                # a container may be created just now
-                while time.monotonic() < deadline and not self._app.manager.wait(task, _CLEAN_UP / 20):
-                    self._remove_container(task)
-                self._remove_container(task)
+    def _end_tasks(self) -> None:
+        """Remove the containers of all resumed tasks: their folder was deleted, so no other process would.
 
-    def _remove_container(self, task: ActiveTask) -> None:
-        for found in self._app.engine.find({LABEL_TASK: task.id}):
-            self._app.engine.remove(found.handle)
+        The thread of a task may have ended already, because it could not save the task's record.
+        """
+        log("the folder was deleted")
+        apps = set(self._resumed.values())
+        tasks = [(app.manager, task) for app in apps for task in app.manager.get_all_active_tasks()]
+        for manager, task in tasks:
+            with suppress(LocalrunError, OSError):
+                manager.kill(task, grace=0.0)
+        self._remove_containers(apps)
+        deadline = time.monotonic() + _CLEAN_UP
+        for manager, task in tasks:
+            manager.wait(task, max(0.0, deadline - time.monotonic()))
+        self._remove_containers(apps)  # those that were being created
+
+    def _remove_containers(self, apps: Iterable[App]) -> None:
+        for app in apps:
+            with suppress(LocalrunError):
+                for found in app.engine.find({LABEL_TASK: ""}):
+                    if found.labels[LABEL_TASK] in self._resumed:
+                        with suppress(LocalrunError):
+                            app.engine.remove(found.handle)
 
 
 def log(message: str) -> None:

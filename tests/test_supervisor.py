@@ -148,6 +148,29 @@ def test_it_ends_and_removes_its_containers_when_its_folder_is_deleted(
         app.close()
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_it_removes_a_container_that_is_created_while_its_folder_is_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Deleting(FakeEngine):
+        def create(self, spec: Any) -> Any:
+            handle = super().create(spec)
+            env.app.store.path.rename(tmp_path / "deleted")
+            return handle
+
+    with make_environment(tmp_path, engine=Deleting(add)) as env:
+        abandoned(env, "QUEUING")
+        app, thread = start(env, monkeypatch)
+        thread.join(WAIT)
+        assert not thread.is_alive()
+        for one in threading.enumerate():
+            if one.name.startswith("task-"):  # fails when it saves the record: not during the next test
+                one.join(WAIT)
+        assert (tmp_path / "deleted").is_dir()
+        assert env.engine.find({LABEL_TASK: ""}) == []
+        app.close()
+
+
 def test_a_signal_wakes_it_and_harms_no_other_process(tmp_path: Path) -> None:
     supervision.wake(tmp_path)
     assert not (tmp_path / supervision.LOCK).exists()
