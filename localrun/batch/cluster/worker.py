@@ -53,6 +53,7 @@ class NodePlugin(WorkerPlugin):
         is_named = isinstance(worker.name, str) and "://" not in worker.name
         name = worker.name if is_named else socket.gethostname()
         self._worker = worker
+        _stop_profiler(worker)
         address = worker.contact_address or worker.address
         self.node = node = ClusterNode(await asyncio.to_thread(self._make_app), name, address)
         await asyncio.to_thread(node.prepare)
@@ -103,6 +104,18 @@ class NodePlugin(WorkerPlugin):
         store = f"{socket.gethostname()}:{self.node.content.path}"
         resources = dict(self._worker.state.total_resources)
         return NodeFacts(self.node.name, store, resources)
+
+
+def _stop_profiler(worker: Worker) -> None:
+    """Stop the sampling of threads, which only wait for containers.
+
+    `sys._current_frames` can lock up a process that starts threads
+    (https://github.com/python/cpython/issues/106883).
+    """
+    for name in ("profile", "profile-cycle"):
+        callback = worker.periodic_callbacks.pop(name, None)
+        if callback is not None:
+            callback.stop()
 
 
 async def dask_setup(worker: Worker) -> None:

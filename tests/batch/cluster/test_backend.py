@@ -47,6 +47,14 @@ def test_nothing_of_a_fetched_row_remains_on_its_node(nodes: Nodes) -> None:
     assert all(engine.find({}) == [] for engine in nodes.engines.values())
 
 
+def test_the_threads_of_a_worker_are_not_sampled_which_can_lock_up_python(nodes: Nodes) -> None:
+    callbacks = nodes.run(
+        lambda: [set(worker.periodic_callbacks) for worker in nodes.cluster.workers.values()]
+    )
+    assert callbacks
+    assert all(not {"profile", "profile-cycle"} & names for names in callbacks)
+
+
 def test_a_batch_that_has_ended_can_be_stopped(nodes: Nodes) -> None:
     batch = nodes.batch(pairs(2))
     assert [result.state for result in batch] == [TaskState.FINISHED] * 2
