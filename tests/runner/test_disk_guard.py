@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import queue
+import threading
 from pathlib import Path
 
 import pytest
@@ -21,10 +22,12 @@ def at(percent: float) -> HostSample:
 
 def test_the_task_that_has_written_most_is_stopped_once(tmp_path: Path) -> None:
     stopped: queue.Queue[tuple[str, str]] = queue.Queue()
-    watch = DiskMonitor([tmp_path], 90, sample_host=lambda _: at(93), interval=0.001)
+    both = threading.Event()  # are monitored
+    watch = DiskMonitor([tmp_path], 90, sample_host=lambda _: at(93 if both.is_set() else 50), interval=0.001)
     small = MonitoredTask(lambda: 10, lambda why: stopped.put(("small", why)))
     large = MonitoredTask(lambda: 5 * 1024**2, lambda why: stopped.put(("large", why)))
     with watch.monitor("small", small), watch.monitor("large", large):
+        both.set()
         assert stopped.get(timeout=60) == (
             "large",
             "disk-pressure: / is 93 % full, limit 90 %; the task had written 5 MiB",
@@ -49,8 +52,6 @@ def test_nothing_is_stopped_below_the_limit(tmp_path: Path) -> None:
 
 
 def test_the_disk_is_monitored_only_while_tasks_run(tmp_path: Path) -> None:
-    import threading
-
     watch = DiskMonitor([tmp_path], 90, sample_host=lambda _: at(1), interval=60)
     for _ in range(3):
         with watch.monitor("a", MonitoredTask(lambda: 1, lambda _: None)):
