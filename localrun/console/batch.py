@@ -67,7 +67,8 @@ class BatchProgress:
         finally:
             self._closed.set()
             ticker.join()
-            if self._draw() and self._is_terminal:
+            # after an error before the first row, a count of rows says nothing
+            if (self._last or self._ends) and self._draw() and self._is_terminal:
                 write(self._stream, "\n")
 
     def _tick(self) -> None:

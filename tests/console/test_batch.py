@@ -93,3 +93,11 @@ def test_control_characters_of_a_message_are_escaped() -> None:
 
 def test_quiet_shows_nothing() -> None:
     assert shown(Terminal(), TERMINAL, quiet=True) == ""
+
+
+def test_an_error_before_the_first_row_is_not_followed_by_a_count_of_rows() -> None:
+    stream = io.StringIO()
+    progress = BatchProgress(stream, {}, quiet=False)
+    with pytest.raises(OSError), progress.of(lambda: BatchCounts(2, {}, {})):
+        raise OSError
+    assert stream.getvalue() == ""

@@ -179,7 +179,7 @@ class ClusterConnection:
         return found
 
     async def reopen(self, address: str) -> None:
-        """Tell a worker again who the client is."""
+        """Open the session on a worker again."""
         await self._open(address)
 
     def _on_event(self, event: tuple[float, Any]) -> None:
