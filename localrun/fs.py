@@ -25,6 +25,8 @@ _TEMP_NAME = re.compile(r"\..+\.(\d+)-[0-9a-f]+" + re.escape(_TEMP_SUFFIX), re.D
 _TOKEN = os.urandom(4).hex()  # together with the pid, unique across processes in different pid namespaces
 _LONG_NAME = 50  # characters; a shorter name has at most 200 bytes
 _NAME_BYTES = 200  # of a file name, for which Linux allows 255
+_LOCK_ATTEMPTS = 5
+_LOCK_INTERVAL = 0.002  # seconds
 _EXCHANGE = 2  # a flag of renameat2(2)
 _WORKING_DIRECTORY = -100  # AT_FDCWD
 _numbers = count()
@@ -220,9 +222,23 @@ def read_regular(path: Path | str) -> bytes:
 
 
 def try_lock(descriptor: int) -> bool:
-    """Lock an open file until it is closed, and return whether that was possible without waiting."""
+    """Lock an open file until it is closed; False if another process owns it.
+
+    The shared locks of processes that only look at a file last a moment, so they are tried again.
+    """
+    for _ in range(_LOCK_ATTEMPTS):
+        if _flock(descriptor, fcntl.LOCK_EX):
+            return True
+        if not _flock(descriptor, fcntl.LOCK_SH):
+            return False
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+        time.sleep(_LOCK_INTERVAL)
+    return False
+
+
+def _flock(descriptor: int, kind: int) -> bool:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
@@ -234,13 +250,13 @@ def lock(descriptor: int) -> None:
 
 
 def is_locked(path: Path) -> bool:
-    """Return whether a process holds the lock of a file or folder; False if it cannot be opened."""
+    """Return whether a process owns the lock of a file or folder; False if it cannot be opened."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return False
     try:
-        return not try_lock(descriptor)
+        return not _flock(descriptor, fcntl.LOCK_SH)
     finally:
         os.close(descriptor)
 

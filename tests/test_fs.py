@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import fcntl
 import os
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -94,4 +96,15 @@ def test_only_one_can_hold_a_lock(tmp_path: Path) -> None:
     with fs.locked(os.open(tmp_path / "x", os.O_RDONLY)):
         assert not fs.try_lock(other)
     assert fs.try_lock(other)
+    os.close(other)
+
+
+def test_looking_at_a_lock_keeps_no_process_from_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "x").touch()
+    looking, other = (os.open(tmp_path / "x", os.O_RDONLY) for _ in range(2))
+    fcntl.flock(looking, fcntl.LOCK_SH)
+    assert not fs.is_locked(tmp_path / "x")
+    monkeypatch.setattr(time, "sleep", lambda _: os.close(looking))
+    assert fs.try_lock(other)
+    assert fs.is_locked(tmp_path / "x")
     os.close(other)

@@ -15,23 +15,20 @@ from localrun import fs
 
 LOCK = "supervisor.lock"
 LOG = "supervisor.log"
-_ATTEMPTS = 5  # to lock the file, which a process that only looks at it locks for a moment
-_INTERVAL = 0.002  # seconds between attempts
+_ATTEMPTS = 5  # to lock the file, which another supervisor may delete in between
 
 
 def acquire(home: Path) -> int | None:
     """Lock the file and return its open descriptor; None if a supervisor runs. Raises `OSError`."""
-    for attempt in range(_ATTEMPTS):
+    for _ in range(_ATTEMPTS):
         descriptor = os.open(home / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        if fs.try_lock(descriptor):
-            if is_held(home, descriptor):
-                os.ftruncate(descriptor, 0)
-                return descriptor
-        elif os.pread(descriptor, 1, 0):  # it has a pid
-            os.close(descriptor)
-            return None
+        is_locked = fs.try_lock(descriptor)
+        if is_locked and is_held(home, descriptor):
+            os.ftruncate(descriptor, 0)
+            return descriptor
         os.close(descriptor)
-        time.sleep(_INTERVAL if attempt < _ATTEMPTS - 1 else 0)
+        if not is_locked:
+            return None
     return None
 
 
