@@ -23,13 +23,14 @@ from localrun.batch.results import ResultTable, line_of
 from localrun.batch.resumption import Resumption, changes, resumed
 from localrun.batch.reuse import ReuseCounts
 from localrun.batch.rows import Row, RowSource
-from localrun.batch.store import BatchRecord, BatchStore, owned
+from localrun.batch.store import BatchRecord, BatchStore
 from localrun.console.batch import BatchCounts
 from localrun.descriptor import Descriptor
 from localrun.errors import Cause, InputsError, LocalrunError, TaskKilled, UsageError
 from localrun.manager.provisioning import TaskInputs
 from localrun.manager.request import Request
 from localrun.manager.submission import read_requested
+from localrun.task.process import current_process
 from localrun.task.states import TaskState
 from localrun.units import format_count
 
@@ -111,11 +112,14 @@ class BatchRun:
         if options.output is not None:
             limit = app.settings.disk_stop
             self._output = OutputFolder(options.output, app.store, limit, in_image=options.in_image)
-        self._earlier = self._find_earlier(place)
-        self.record = self._earlier or self._store.create(
+        self._place = place
+        earlier = self._find_earlier()
+        self._is_resumed = earlier is not None
+        record = earlier or self._store.create(
             options.batch, bundle=self._bundle_name, name=self._bundle.name
         )
-        self._lock: int | None = self._store.acquire(self.record)
+        self._lock: int | None = self._store.acquire(record)
+        self.record = self._store.load(record.id) or record  # another process may have run it until now
         path = place or self._store.results(self.record.id)
         self.table = ResultTable(path, list(self.checked.columns), list(self._bundle.descriptor.outputs))
 
@@ -125,26 +129,30 @@ class BatchRun:
     def _bundle_name(self) -> str:
         return str(self._bundle.path.absolute() if self._bundle.path else self._bundle.name)
 
-    def _find_earlier(self, place: Path | None) -> BatchRecord | None:
+    def _find_earlier(self) -> BatchRecord | None:
         """Return the batch to resume. Raises `UsageError` if the results would replace another file."""
         if self._options.batch:
             return self._store.load(self._options.batch)
-        found = self._store.find(place, self._bundle_name, self._source.describe())
+        found = self._store.find(self._place, self._bundle_name, self._source.describe())
         if found is not None and self._options.resume:
             return found
         if self._options.resume:
             self._notify("there is nothing to resume, so all rows run")
-        if place is None:
-            return None
-        if found is None:
-            for path in (place, place.with_suffix(".csv")):
-                if os.path.lexists(path):
-                    message = f"{path} exists, and is not the results of a batch of this folder"
-                    raise UsageError(message, remedy="delete it, or choose another name with --results")
-            return None
-        os.close(self._store.acquire(found))  # it does not run
-        self._store.archive(found)
+        if found is not None and self._place is not None:
+            os.close(self._store.acquire(found))  # it does not run
+        elif self._place is not None:
+            _check_free(self._place)
         return None
+
+    def _claim_results(self) -> None:
+        """Archive the results of another batch in the same file. Raises as `_find_earlier`."""
+        if self._place is None:
+            return
+        found = self._store.find(self._place, self._bundle_name, self._source.describe())
+        if found is None and not self._is_resumed:
+            _check_free(self._place)
+        elif found is not None and found.id != self.record.id:
+            self._store.archive(found)
 
     def _open(self) -> None:
         """Take over the results of an earlier run, or start with an empty table."""
@@ -152,10 +160,13 @@ class BatchRun:
         identity = shared_identity(self._request, self._bundle.descriptor, image)
         before = self.record
         output = self._options.output
-        self._update(
-            owned(before).replace(
+        with self._store.locked():  # another batch with the same results may start, too
+            self._claim_results()
+            self._update(
                 bundle=self._bundle_name,
                 name=self._bundle.descriptor.name,
+                owner=current_process(),
+                ended=None,
                 source=self._source.describe(),
                 results=str(self.table.path),
                 output="" if output is None else str(output.absolute()),
@@ -165,8 +176,7 @@ class BatchRun:
                 attempt=before.attempt + self._options.rerun_failed,
                 identity=identity,
             )
-        )
-        if self._earlier is None:
+        if not self._is_resumed:
             self.table.replace(())
             return
         dropped = self._store.folder(before.id) / "dropped.jsonl"
@@ -185,11 +195,13 @@ class BatchRun:
         for note in resumed(before.short_id, found, self.checked.total, changed, dropped):
             self._notify(note)
 
-    def _update(self, record: BatchRecord) -> None:
+    def _update(self, **changes: Any) -> None:
+        """Save the record with its changes, unless the batch was released."""
         with self._guard:
-            self.record = record.replace(counts=dict(self._counts))
-            self._store.save(self.record)
-            self._saved = time.monotonic()
+            if self._lock is not None:
+                self.record = self.record.replace(counts=dict(self._counts), **changes)
+                self._store.save(self.record)
+                self._saved = time.monotonic()
 
     def close(self) -> None:
         """Stop the rows in flight, and release the batch for other processes. Idempotent."""
@@ -198,10 +210,11 @@ class BatchRun:
         try:
             if self._in_flight:  # the iteration was left
                 self.stop()
-            self._update(self.record)
+            self._update()
         finally:
-            os.close(self._lock)
-            self._lock = None
+            with self._guard:
+                os.close(self._lock)
+                self._lock = None
             self._backend.close()
 
     # -- state -----------------------------------------------------------------------------------
@@ -296,7 +309,7 @@ class BatchRun:
         while self._in_flight:
             yield from self._next(None)
         if self.is_complete:
-            self._update(self.record.replace(ended=time.time()))
+            self._update(ended=time.time())
 
     def _next(self, timeout: float | None) -> Iterator[RowResult]:
         result = self._backend.next(timeout)
@@ -325,7 +338,7 @@ class BatchRun:
             failure = {"row": result.row.number, "id": name, "state": str(result.state)}
             self._failures.append({**failure, "cause": result.cause, "message": result.message})
         if time.monotonic() - self._saved > _SAVE_INTERVAL:
-            self._update(self.record)
+            self._update()
         return result
 
     def pause(self) -> None:
@@ -335,15 +348,26 @@ class BatchRun:
     def stop(self, grace: float | None = None) -> None:
         """Stop the rows in flight and start no more. Safe in another thread than the iteration.
 
-        A batch that is resumed runs the stopped rows again. `grace` is as in `Backend.cancel`.
+        A batch that is resumed runs the stopped rows again. `grace` is as in `Backend.cancel`. Has no effect
+        on a closed batch.
         """
-        with self._guard:
-            first, self._stopped = not self._stopped, True
+        if self._lock is None:
+            return
         try:
-            if first:
-                self._update(self.record.replace(attempt=self.record.attempt + 1))
+            with self._guard:
+                if not self._stopped:
+                    self._stopped = True
+                    self._update(attempt=self.record.attempt + 1)
         finally:
             self._backend.cancel(grace)
+
+
+def _check_free(place: Path) -> None:
+    """Raise `UsageError` if the results would replace a file."""
+    for path in (place, place.with_suffix(".csv")):
+        if os.path.lexists(path):
+            message = f"{path} exists, and is not the results of a batch of this folder"
+            raise UsageError(message, remedy="delete it, or choose another name with --results")
 
 
 def _invalid_rows(checked: CheckedRows) -> InputsError:

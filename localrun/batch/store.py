@@ -8,7 +8,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,7 +17,6 @@ import msgspec
 from localrun import fs
 from localrun.errors import UsageError
 from localrun.task.frozen import Frozen
-from localrun.task.process import current_process
 from localrun.task.record import ProcessId
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -116,11 +115,21 @@ class BatchStore:
         return self.folder(batch) / "results.jsonl"
 
     def archive(self, record: BatchRecord) -> None:
-        """Move the results of a batch to its own folder, because another one replaces them."""
+        """Copy the results of a batch to its own folder, because another one replaces them.
+
+        Raises `UsageError` if it runs.
+        """
         own = self.results(record.id)
-        with fs.wrap_os_errors(own.parent), suppress(FileNotFoundError):
-            shutil.copyfile(record.results, own)
+        with fs.locked(self.acquire(record)), fs.wrap_os_errors(own.parent):
+            with suppress(FileNotFoundError):
+                shutil.copyfile(record.results, own)
             self.save(record.replace(results=str(own)))
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Let no other process change which batch has which results during the block."""
+        with fs.locked(os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)):
+            yield
 
     def acquire(self, record: BatchRecord) -> int:
         """Lock a batch until the returned descriptor is closed. Raises `UsageError` if it is locked."""
@@ -144,8 +153,3 @@ class BatchStore:
 
 def _origin(source: Mapping[str, Any]) -> tuple[object, list[str]]:
     return source.get("table"), sorted(source.get("axes", ()))
-
-
-def owned(record: BatchRecord) -> BatchRecord:
-    """Return the record with this process as the one that runs it."""
-    return record.replace(owner=current_process(), ended=None)

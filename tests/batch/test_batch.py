@@ -14,6 +14,7 @@ import pytest
 from localrun.batch.backend import RowResult
 from localrun.batch.local import LocalBackend
 from localrun.batch.rows import ListedRows, Row
+from localrun.batch.store import BatchRecord, BatchStore
 from localrun.batch.table import TableRows
 from localrun.bundle.reader import Bundle
 from localrun.engines.fake import FakeContainer
@@ -275,6 +276,48 @@ def test_another_process_cannot_run_the_batch_at_the_same_time(project: Project)
     with pytest.raises(UsageError, match="is run by process"):
         project.batch(pairs(1, 2))
     list(iterator)
+
+
+def test_two_new_batches_cannot_write_the_same_results(project: Project) -> None:
+    first, second = project.batch(pairs(1, 2)), project.batch(pairs(3))
+    rows = iter(first)
+    next(rows)
+    with pytest.raises(UsageError, match="is run by process"):
+        list(second)
+    list(rows)
+    assert [row["a"] for row in project.rows] == ["1", "2"]
+
+
+def test_a_batch_that_is_stopped_before_its_first_row_keeps_the_results_that_it_would_replace(
+    project: Project,
+) -> None:
+    project.run(pairs(1, 2))
+    batch = project.batch(pairs(1, 2))
+    batch.stop()
+    assert list(batch) == []
+    assert project.run(pairs(1, 2), resume=True) == []
+
+
+def test_stopping_a_batch_that_has_ended_changes_nothing(project: Project) -> None:
+    batch = project.batch(pairs(1))
+    list(batch)
+    before = BatchStore(project.home).load(batch.record.id)
+    batch.stop()
+    assert BatchStore(project.home).load(batch.record.id) == before
+
+
+def test_a_batch_is_resumed_as_its_last_process_left_it(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.run(pairs(1))
+    acquire = BatchStore.acquire
+
+    def end_of_another_process(store: BatchStore, record: BatchRecord) -> int:
+        store.save(record.replace(attempt=7))
+        return acquire(store, record)
+
+    monkeypatch.setattr(BatchStore, "acquire", end_of_another_process)
+    assert project.batch(pairs(1), resume=True).record.attempt == 7
 
 
 def test_the_cost_of_a_row_does_not_grow_with_the_number_of_ended_rows(project: Project) -> None:
