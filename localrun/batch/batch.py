@@ -238,6 +238,11 @@ class BatchRun:
         """Whether all rows have ended."""
         return sum(self._counts.values()) == self.checked.total
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether no more rows are started, because of `pause` or `stop`."""
+        return self._stopped or self._paused
+
     def progress(self) -> BatchCounts:
         """Return the numbers of rows by state. Thread-safe."""
         return BatchCounts(self.checked.total, dict(self._counts), self._backend.states())
@@ -269,7 +274,7 @@ class BatchRun:
         Raises `LocalrunError` if no more rows can run, e.g. without an engine.
         """
         try:
-            if self._stopped or self._paused:
+            if self.is_stopping:
                 return
             self._open()
             self.is_open = True
@@ -301,7 +306,7 @@ class BatchRun:
                 continue
             while self._in_flight >= self._backend.slots:
                 yield from self._next(None)
-            if self._stopped or self._paused:
+            if self.is_stopping:
                 break
             self._backend.start(row, self.record.attempt)
             self._in_flight += 1

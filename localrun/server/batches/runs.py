@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -48,10 +49,10 @@ class BatchRuns:
         self._app = app
         self._bundles = bundles
         self._on_change = on_change
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()  # guards the fields below
+        self._active = 0  # batches that have their turn
         self._runs: dict[str, _Run] = {}
         self._errors: dict[str, str] = {}
-        self._turn = threading.BoundedSemaphore(_MOST)
         self._is_closed = False
 
     # -- reading -------------------------------------------------------------------------------------
@@ -111,7 +112,7 @@ class BatchRuns:
             return None
 
     def _run(self, batch_id: str) -> _Run | None:
-        with self._lock:
+        with self._changed:
             return self._runs.get(batch_id)
 
     # -- running -------------------------------------------------------------------------------------
@@ -170,9 +171,11 @@ class BatchRuns:
 
     def _begin(self, batch: BatchRun) -> None:
         run = _Run(batch)
-        with self._lock:
+        with self._changed:
             self._runs[batch.record.id] = run
             self._errors.pop(batch.record.id, None)
+            if self._is_closed:
+                batch.pause()
         name = f"batch-{batch.record.short_id}"
         run.thread = threading.Thread(target=self._drive, args=(run,), name=name, daemon=True)
         run.thread.start()
@@ -181,8 +184,7 @@ class BatchRuns:
     def _drive(self, run: _Run) -> None:
         batch_id = run.batch.record.id
         try:
-            with self._turn:
-                run.started = time.monotonic()
+            with self._turn(run):
                 for _ in run.batch:
                     run.ended += 1
                     self._on_change(batch_id, "progress")
@@ -191,9 +193,29 @@ class BatchRuns:
         except (LocalrunError, OSError) as error:
             self._fail(batch_id, error)
         finally:
-            with self._lock:
+            with self._changed:
                 del self._runs[batch_id]
             self._on_change(batch_id, "ended")
+
+    @contextmanager
+    def _turn(self, run: _Run) -> Iterator[None]:
+        """Wait until fewer than `_MOST` batches run, or this one was stopped."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._active < _MOST or run.batch.is_stopping)
+            self._active += 1
+            run.started = time.monotonic()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._active -= 1
+                self._changed.notify_all()
+
+    def _stop(self, run: _Run, grace: float | None) -> None:
+        run.batch.stop(grace)
+        with self._changed:
+            self._changed.notify_all()
+        run.thread.join()
 
     def _fail(self, batch_id: str, error: LocalrunError | OSError) -> None:
         message = error.message if isinstance(error, LocalrunError) else str(error)
@@ -217,7 +239,7 @@ class BatchRuns:
         if sent is not None:
             self._save(record.id, SentBatch(sent.sent, cancelled=True))
         if run is not None:
-            run.stop(grace)
+            self._stop(run, grace)
         self._on_change(record.id, "cancelled")
 
     def close(self, on_exit: OnExit, grace: float | None = None) -> None:
@@ -225,13 +247,14 @@ class BatchRuns:
 
         The batches are resumed by the next server of the folder.
         """
-        self._is_closed = True
-        with self._lock:
+        with self._changed:
+            self._is_closed = True
             runs = list(self._runs.values())
-        for run in runs:
-            run.batch.pause()
+            for run in runs:
+                run.batch.pause()
+            self._changed.notify_all()
         if on_exit == "kill":
-            in_parallel(lambda run: run.stop(grace), runs)
+            in_parallel(lambda run: self._stop(run, grace), runs)
         elif on_exit == "wait":
             for run in runs:
                 run.thread.join()
@@ -252,7 +275,3 @@ class _Run:
         if self.started is None or not self.ended:
             return None
         return self.ended / max(0.001, time.monotonic() - self.started)
-
-    def stop(self, grace: float | None) -> None:
-        self.batch.stop(grace)
-        self.thread.join()

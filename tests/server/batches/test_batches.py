@@ -12,8 +12,14 @@ from typing import Any
 
 import pytest
 
+from localrun.batch.backend import RowResult
+from localrun.batch.results import line_of
+from localrun.batch.rows import Row
 from localrun.engines.fake import FakeContainer
+from localrun.server.batches import runs
 from localrun.server.batches.rows import ResultIndex
+from localrun.task.states import TaskState
+from localrun.undecodable import encode_record
 from tests.support.server_client import ServerEnvironment, add, serve_environment
 
 ROWS = [{"a": 1, "b": 2}, {"a": 3, "b": 4, "id": "x"}]
@@ -228,6 +234,27 @@ def test_a_batch_is_cancelled_and_resumed(batches: Batches, gate: Gate) -> None:
     assert [line["data"]["state"] for line in batches.env.lines("batch_cancelled")] == ["cancelled"]
 
 
+def test_a_batch_that_waits_for_its_turn_can_be_cancelled(
+    batches: Batches, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "_MOST", 1)
+    first = batches.create(rows=[{"a": 2, "b": 0}])
+    assert gate.is_reached.wait(60)
+    second = batches.create(rows=ROWS)
+    answer = batches.client.post(f"/batch/{second}/cancel")
+    assert answer.json()["batch"]["state"] == "cancelled"
+    gate.is_open.set()
+    batches.wait(first)
+    assert batches.client.post(f"/batch/{second}/resume").status_code == 200
+    assert batches.wait(second)["counts"] == {"FINISHED": 2}
+
+
+def test_a_batch_that_is_created_while_the_server_stops_starts_no_row(batches: Batches) -> None:
+    batches.env.site.batches.close("leave")
+    batch = batches.create(rows=ROWS)
+    assert batches.wait(batch, "stopped")["counts"] == {}
+
+
 def test_an_error_of_the_engine_stops_a_batch_and_is_shown(batches: Batches) -> None:
     batch = batches.create(rows=ROWS, image="no-such-image")
     assert "no-such-image" in batches.wait(batch, "stopped")["error"]
@@ -266,3 +293,15 @@ def test_the_index_follows_a_table_that_grows_and_is_replaced(tmp_path: Path) ->
     (tmp_path / "new").rename(table)
     assert [row.number for row in index.rows()] == [3] * 5
     assert [one.row for one in index.read(index.rows()[:1])] == [3]
+    with table.open("r+") as stream:  # a file that was written again may get the inode of a former one
+        stream.write(line % (4, 4) * 6)
+    assert [row.number for row in index.rows()] == [4] * 6
+
+
+def test_the_index_has_rows_of_undecodable_names_and_no_damaged_ones(tmp_path: Path) -> None:
+    table = tmp_path / "results.jsonl"
+    named = line_of(RowResult(Row(2, {"image": "\udcff.png"}), TaskState.FINISHED), "2")
+    table.write_bytes(b"damaged\n" + encode_record(named) + b"\n")
+    index = ResultIndex(table)
+    assert [row.number for row in index.rows()] == [2]
+    assert next(index.read(index.rows())).inputs == {"image": "\udcff.png"}
