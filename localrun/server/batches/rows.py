@@ -6,6 +6,7 @@ import os
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from localrun.batch.rows import Row
 from localrun.console.results import value_text
 from localrun.server.listing.index import IndexedTask
 from localrun.task.states import TaskState
+from localrun.undecodable import decode_record
 
 MAX_TEXT = 80  # characters of a value
 _MAX_VALUES = 8  # inputs or outputs of a row
@@ -52,6 +54,7 @@ class ResultIndex:
         self._rows: list[IndexedRow] = []
         self._position = 0
         self._file = (0, 0)  # device and inode
+        self._last = b""  # line
         self._decoder = msgspec.json.Decoder(_Key)
 
     def rows(self) -> list[IndexedRow]:
@@ -61,22 +64,24 @@ class ResultIndex:
                 with fs.open_regular(self._path) as stream:
                     self._update(stream)
             except FileNotFoundError:
-                self._rows, self._position = [], 0
+                self._rows, self._position, self._last = [], 0, b""
             return self._rows.copy()
 
     def _update(self, stream: Any) -> None:
         status = os.fstat(stream.fileno())
         file = (status.st_dev, status.st_ino)
-        if file != self._file or status.st_size < self._position:  # it was written again
-            self._rows, self._position, self._file = [], 0, file
-        stream.seek(self._position)
+        stream.seek(self._position - len(self._last))
+        if file != self._file or stream.read(len(self._last)) != self._last:  # it was written again
+            self._rows, self._position, self._file, self._last = [], 0, file, b""
+            stream.seek(0)
         for text in stream:
             if not text.endswith(b"\n"):
                 return
             end = self._position + len(text)
-            key = self._decoder.decode(text)
-            self._rows.append(IndexedRow(key.row, key.state, self._position, end))
-            self._position = end
+            with suppress(ValueError):  # a damaged line
+                key = decode_record(self._decoder, text)
+                self._rows.append(IndexedRow(key.row, key.state, self._position, end))
+            self._position, self._last = end, text
 
     def read(self, rows: Iterable[IndexedRow]) -> Iterator[ResultLine]:
         """Yield the results of rows."""
