@@ -12,7 +12,7 @@ from typing import TextIO
 
 import msgspec
 
-from localrun.console.display.sanitize import escape_control_chars
+from localrun.console.display.sanitize import escape_lines
 from localrun.console.streams import is_terminal, write
 from localrun.errors import LocalrunError
 from localrun.task.states import TaskState
@@ -84,7 +84,7 @@ class BatchProgress:
             return
         self._failures += 1
         if self._failures <= _MOST_FAILURES:
-            text = escape_control_chars(" ".join(f"row {name}: {cause or 'FAILED'}: {message}".split()))
+            text = " ".join(f"row {name}: {cause or 'FAILED'}: {message}".split())
             self.notify(text if len(text) <= _WIDTH else f"{text[: _WIDTH - 3]}...")
         elif self._failures == _MOST_FAILURES + 1:
             self.notify("further failures are in the table of results")
@@ -95,7 +95,7 @@ class BatchProgress:
             return
         with self._lock:
             start = "\r\x1b[K" if self._is_terminal else ""
-            write(self._stream, f"{start}{note}\n")
+            write(self._stream, f"{start}{escape_lines(note)}\n")
             self._last = ""
         if self._is_terminal:
             self._draw()

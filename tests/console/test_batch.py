@@ -84,10 +84,11 @@ def test_many_failures_do_not_flood_the_output() -> None:
     assert "further failures are in the table of results" in lines
 
 
-def test_control_characters_of_a_message_are_escaped() -> None:
+def test_control_characters_of_messages_and_notes_are_escaped() -> None:
     stream = io.StringIO()
     progress = BatchProgress(stream, {}, quiet=False)
     progress.show(False, "0001", "EXIT_NONZERO", "\x1b[31mred")
+    progress.notify("row 0001: a\x1bc was not copied: it is a pipe")
     assert "\x1b" not in stream.getvalue()
 
 
