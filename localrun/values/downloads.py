@@ -75,12 +75,12 @@ def _web(url: str, on_size: Callable[[int | None], object]) -> Iterator[bytes]:
     if user:  # not sent to another host that the server redirects to
         encoded = b64encode(unquote(user).encode()).decode()
         request.add_unredirected_header("Authorization", f"Basic {encoded}")
-    with urlopen(request, timeout=_TIMEOUT) as answer:  # noqa: S310 - only http, https, and redirects to them
-        on_size(answer.length)
+    with urlopen(request, timeout=_TIMEOUT) as answer:  # noqa: S310 - http, https, and FTP by a redirect
+        on_size(getattr(answer, "length", None))  # that of FTP is unknown
         while data := answer.read(_CHUNK):
             yield data
-        if answer.length:
-            raise ValueError(f"the download ended {answer.length} bytes too early")
+        if left := getattr(answer, "length", None):
+            raise ValueError(f"the download ended {left} bytes too early")
 
 
 def _fsspec(url: str, on_size: Callable[[int | None], object]) -> Iterator[bytes]:

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import sys
 import threading
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.response import addinfourl
 
 import fsspec  # type: ignore[import-untyped]
 import pytest
@@ -236,3 +239,9 @@ def test_an_error_of_a_library_is_a_failed_download(tmp_path: Path, monkeypatch:
 
     monkeypatch.setattr(fsspec.core, "url_to_fs", fail)
     assert failure("memory://me:hunter22@b/a", tmp_path / "f") == "RuntimeError: no region for ***@b"
+
+
+def test_a_server_may_redirect_to_ftp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = addinfourl(io.BytesIO(b"hello"), EmailMessage(), "ftp://e.org/f")  # has no `length`
+    monkeypatch.setattr(downloads, "urlopen", lambda *_, **__: answer)
+    assert get("https://e.org/f", tmp_path / "f") == hashlib.sha256(b"hello").hexdigest()
