@@ -72,9 +72,9 @@ def map(  # noqa: A001 - as `Executor.map`
     and a row overrides them.
 
     The results are written to the tables `results` (`.csv` or `.jsonl`; the other one lies beside it), files
-    to the folder `DIR/ROW` of `output`. At most `jobs` rows are submitted at once (None: 64), to the Dask
-    `cluster` at an address such as `"tcp://host:8786"`, or `"local:2"` (None: this machine). With `resume`,
-    rows whose result is in the table are not repeated, with `rerun_failed` only the finished ones.
+    to the folder `DIR/ROW` of `output`. At most `jobs` rows are submitted at once (None: as many as fit), to
+    the Dask `cluster` at an address such as `"tcp://host:8786"`, or `"local:2"` (None: this machine). With
+    `resume`, rows whose result is in the table are not repeated, with `rerun_failed` only the finished ones.
     `skip_invalid` runs the valid rows although others are not. All other options are those of `submit`.
 
     Raises `InputsError` with the problems of all rows, by row and column, and what `submit` raises. Nothing
@@ -115,9 +115,7 @@ def _source(rows: Any, grid: Mapping[str, Iterable[Any]] | None) -> RowSource:
         return TableRows(Path(rows))
     if hasattr(rows, "to_dicts"):  # a data frame of polars
         return ListedRows(rows.to_dicts())
-    if hasattr(rows, "to_dict") and hasattr(
-        rows, "notna"
-    ):  # a data frame of pandas, which has NaN for missing values
+    if hasattr(rows, "to_dict") and hasattr(rows, "notna"):  # of pandas, which has NaN for missing values
         return ListedRows(rows.astype(object).where(rows.notna(), None).to_dict("records"))
     if isinstance(rows, Mapping) or not isinstance(rows, Iterable):
         raise UsageError(

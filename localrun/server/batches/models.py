@@ -34,7 +34,7 @@ class NewBatch(BaseModel):
     inputs: Json | str | None = Field(None, description="Inputs that all rows share.")
     skip_invalid: bool = Field(False, description="Run the valid rows although others are not.")
     jobs: int | None = Field(
-        None, ge=1, le=1000, description="Rows that are submitted at once.  Default: 64."
+        None, ge=1, le=1000, description="Rows that are submitted at once. Default: as many as fit."
     )
     assigned_by: StrictStr = Field("", description="The client that requests it.")
 
