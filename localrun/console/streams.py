@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Mapping
@@ -15,7 +16,12 @@ _COERCED = ("C.UTF-8", "C.utf8", "UTF-8")
 
 
 def prepare() -> None:
-    """Make stdout and stderr accept any text: unencodable characters are written as `\\xe4`."""
+    """Make stdout and stderr accept any text: unencodable characters are written as `\\xe4`.
+
+    A stream that the shell has closed is like `/dev/null`.
+    """
+    if sys.stdin is None:  # the shell's `<&-`
+        sys.stdin = io.TextIOWrapper(io.BytesIO())
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # the shell's `>&-`
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123

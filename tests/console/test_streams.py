@@ -23,6 +23,12 @@ class Terminal(io.StringIO):
         return True
 
 
+def test_a_standard_input_that_the_shell_has_closed_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    prepare()
+    assert (sys.stdin.isatty(), sys.stdin.buffer.read()) == (False, b"")
+
+
 def test_a_closed_pipe_is_not_an_error() -> None:
     assert write(Closed(), "x") is False
     assert write(io.StringIO(), "x") is True
