@@ -18,6 +18,7 @@ from typing import BinaryIO
 
 from localrun.errors import Cause, LocalrunError
 
+_SET_HOME = "set LOCALRUN_HOME to a folder that you can write to"
 _RESERVE = 64 * 1024  # bytes; enough for the final record and its events
 _MINUTE = 60.0
 _TEMP_SUFFIX = ".localrun-tmp"
@@ -37,29 +38,32 @@ def is_disk_full(error: OSError) -> bool:
     return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
-def write_error(folder: Path, error: OSError) -> LocalrunError:
-    """Return the error for a failed write to a task folder, with cause DISK_FULL if the disk is full."""
+def write_error(folder: Path, error: OSError, option: str = "") -> LocalrunError:
+    """Return the error for a failed write to a folder, with cause DISK_FULL if the disk is full.
+
+    `option` chooses the folder, such as `--output`; empty: it is a folder of tasks.
+    """
     if is_disk_full(error):
+        elsewhere = f"choose one with {option}" if option else "set LOCALRUN_HOME to a folder"
         return LocalrunError(
             f"no space left on the disk of {folder}",
-            remedy="delete tasks with `localrun rm`, or set LOCALRUN_HOME to a folder on another disk",
+            remedy=f"delete tasks with `localrun rm`, or {elsewhere} on another disk",
             cause=Cause.DISK_FULL,
             path=str(folder),
         )
+    kind, remedy = ("folder", f"choose another one with {option}") if option else ("task folder", _SET_HOME)
     return LocalrunError(
-        f"cannot write to the task folder {folder}: {error.strerror}",
-        remedy="set LOCALRUN_HOME to a folder that you can write to",
-        path=str(folder),
+        f"cannot write to the {kind} {folder}: {error.strerror}", remedy=remedy, path=str(folder)
     )
 
 
 @contextmanager
-def wrap_os_errors(folder: Path) -> Iterator[None]:
-    """Convert an `OSError` of the block to a `LocalrunError`."""
+def wrap_os_errors(folder: Path, option: str = "") -> Iterator[None]:
+    """Convert an `OSError` of the block to a `LocalrunError`; `option` is as in `write_error`."""
     try:
         yield
     except OSError as error:
-        raise write_error(folder, error) from error
+        raise write_error(folder, error, option) from error
 
 
 def temp_path(path: str) -> str:

@@ -58,7 +58,7 @@ class OutputFolder:
 
     def set_aside(self, name: str, key: tuple[str, int]) -> None:
         """Move the folder of a row that gets another name, which may still be that of a third row."""
-        with fs.wrap_os_errors(self.path), suppress(FileNotFoundError):
+        with fs.wrap_os_errors(self.path, "--output"), suppress(FileNotFoundError):
             (self.path / name).rename(self._aside(key))
 
     def put_back(self, rows: Iterable[tuple[str, tuple[str, int]]], notify: Notify) -> None:
@@ -66,7 +66,7 @@ class OutputFolder:
         if not any(self.path.glob(f".*{_ASIDE}")):
             return
         for name, key in rows:
-            with fs.wrap_os_errors(self.path), suppress(FileNotFoundError):
+            with fs.wrap_os_errors(self.path, "--output"), suppress(FileNotFoundError):
                 aside, target = self._aside(key), self.path / name
                 if aside.exists() and os.path.lexists(target):
                     notify(f"{target} belongs to no row any more: it is now {_rename_old(target)}")

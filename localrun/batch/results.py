@@ -27,6 +27,7 @@ from localrun.values.urls import Url, is_url, mask_url
 
 _BEFORE, _BETWEEN = ("row", "id"), ("state", "cause", "duration", "peak_memory")
 _AFTER = ("message", "task", "node", "reused")
+_OPTIONS = "--output or --results"  # choose the folder
 FIXED = (*_BEFORE, *_BETWEEN, *_AFTER)
 
 
@@ -141,7 +142,7 @@ class ResultTable:
 
     def replace(self, lines: Iterable[ResultLine]) -> None:
         """Write both files with these lines, each atomically."""
-        with fs.wrap_os_errors(self.path.parent):
+        with fs.wrap_os_errors(self.path.parent, _OPTIONS):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with fs.atomic_file(self.path) as temp, temp.open("wb") as stream:
                 for line in lines:
@@ -154,7 +155,7 @@ class ResultTable:
     def add(self, line: ResultLine) -> None:
         """Append a line to both files."""
         contents = ((self.path, encode_record(line) + b"\n"), (self.csv, _csv(self.cells(line))))
-        with fs.wrap_os_errors(self.path.parent):
+        with fs.wrap_os_errors(self.path.parent, _OPTIONS):
             for path, content in contents:
                 with path.open("ab", buffering=0) as stream:
                     fs.write_all(stream, content)

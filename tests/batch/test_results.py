@@ -97,3 +97,10 @@ def test_a_full_disk_is_an_error_of_localrun(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(LocalrunError) as caught:
         table.add(line())
     assert caught.value.cause is Cause.DISK_FULL
+
+
+def test_a_folder_that_cannot_be_written_is_reported_with_the_option_that_chose_it(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(LocalrunError, match=r"cannot write to the folder .*file") as caught:
+        ResultTable(tmp_path / "file" / "r.jsonl", [], []).replace(())
+    assert caught.value.remedy == "choose another one with --output or --results"
