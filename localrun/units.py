@@ -33,9 +33,10 @@ def format_duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
-def format_count(number: int, noun: str) -> str:
-    """Return e.g. `1 problem` or `3 problems`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def format_count(number: int, noun: str, *, grouped: bool = False) -> str:
+    """Return e.g. `1 problem` or `3000 problems`; `3,000 problems` if the digits are `grouped`."""
+    digits = f"{number:,}" if grouped else str(number)
+    return f"{digits} {noun}" if number == 1 else f"{digits} {noun}s"
 
 
 def parse_bytes(text: str) -> int:

@@ -376,6 +376,6 @@ def _check_free(place: Path) -> None:
 
 
 def _invalid_rows(checked: CheckedRows) -> InputsError:
-    count = format_count(len(checked.invalid), "invalid row")
+    count = format_count(len(checked.invalid), "invalid row", grouped=True)
     remedy = "fix the rows listed, or run the others with --skip-invalid"
     return InputsError(f"{count} of {checked.total:,}", remedy=remedy, problems=checked.problems)

@@ -35,6 +35,8 @@ def check_rows(
     """Check every row as if it was submitted. Raises `InputsError` if the rows cannot be read."""
     found = CheckedRows()
     names = RowNames()
+    shared = {*request.values, *(pair.partition("=")[0] for pair in request.assignments)}
+    of_all: dict[Problem, None] = {}  # those of inputs that all rows share
     for row in source.rows(descriptor):
         found.total += 1
         found.columns |= dict.fromkeys(map(str, row.values))
@@ -43,10 +45,16 @@ def check_rows(
             problems += _problems(row, request, descriptor, inputs)
         if problems:
             found.invalid[row.number] = _reason(problems)
-            found.problems += (_placed(problem, row, source.file) for problem in problems)
+            of_row = {str(name).partition(".")[0] for name in row.values}  # also of a region
+            for problem in problems:
+                if _column(problem) in shared - of_row:
+                    of_all[problem] = None
+                else:
+                    found.problems.append(_placed(problem, row, source.file))
     for number, problem in names.check_numbers(found.total):
         found.invalid[number] = str(problem)
         found.problems.append(_placed(problem, Row(number, {}), source.file))
+    found.problems[:0] = of_all
     return found
 
 
@@ -99,4 +107,4 @@ def _placed(problem: Problem, row: Row, file: str) -> Problem:
     """Return a problem with its row, and the line of the table."""
     found = _in_row(problem)
     place = ", ".join(filter(None, (f"row {row.number}", found.path)))
-    return Problem(place, found.message, found.remedy, problem.file or file, row.line)
+    return Problem(place, found.message, found.remedy, problem.file or file, row.line, problem.column)

@@ -117,7 +117,7 @@ class Batch:
         """A line such as `120 of 500 rows ended (118 finished, 2 failed)`."""
         counts = self.counts
         parts = ", ".join(f"{number:,} {state.lower()}" for state, number in sorted(counts.items()))
-        ended = f"{sum(counts.values()):,} of {format_count(len(self), 'row')} ended"
+        ended = f"{sum(counts.values()):,} of {format_count(len(self), 'row', grouped=True)} ended"
         return f"{ended} ({parts})" if parts else ended
 
     @property

@@ -123,5 +123,6 @@ def resumed(batch: str, found: EarlierRun, total: int, changed: list[str], dropp
         notes.append(f"all rows run again, because this has changed: {', '.join(changed)}")
     if found.dropped:
         results = format_count(found.dropped, "result")
-        notes.append(f"{results} of rows that are no longer in the batch moved to {dropped}")
+        former = "an earlier run" if changed else "rows that are no longer in the batch"
+        notes.append(f"{results} of {former} moved to {dropped}")
     return notes

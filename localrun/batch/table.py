@@ -36,6 +36,7 @@ _OTHER_FORMATS = {
     b"PK\x03\x04": "a spreadsheet or a zip",
     b"\xd0\xcf\x11\xe0": "a spreadsheet",
     b"\x1f\x8b": "compressed with gzip",
+    b"PAR1": "a Parquet file",
 }
 _MOST_SHOWN = 80  # characters of a cell
 _BOM = b"\xef\xbb\xbf"
@@ -48,7 +49,7 @@ class TableRows:
     """
 
     def __init__(self, path: Path, stream: IO[bytes] | None = None) -> None:
-        self.file = str(path)
+        self.file = str(path) if stream is None else "<stdin>"
         self._path = path
         self._base = path.parent
         self._state: FileState | None = None
@@ -110,13 +111,15 @@ class TableRows:
                 continue
             number += 1
             problems: list[Problem] = []
-            found = self._object(data, line, number, problems)
-            named = ID in found and ID not in descriptor.inputs
-            name = found.pop(ID) if named else ""
+            found = self._object(data, line, problems)
+            is_named = found.get(ID) is not None and ID not in descriptor.inputs
+            name = found.pop(ID) if is_named else ""
             if not isinstance(name, str | int) or isinstance(name, bool):
                 problems.append(_problem(ID, f"invalid id {format_value(name)}", "use a string"))
                 name = ""
-            problems += (unknown_input(one, descriptor) for one in found if not is_input(one, descriptor))
+            problems += (
+                unknown_input(one, descriptor) for one in found if one != ID and not is_input(one, descriptor)
+            )
             for key, value in found.items():
                 if "\\u0000" in json.dumps(value):
                     problems.append(
@@ -127,7 +130,9 @@ class TableRows:
             }
             yield Row(number, values, str(name), line, tuple(problems))
 
-    def _object(self, data: bytes, line: int, number: int, problems: list[Problem]) -> dict[str, Any]:
+    def _object(self, data: bytes, line: int, problems: list[Problem]) -> dict[str, Any]:
+        """Return the object of a line; an empty one, and a problem of the whole row, if there is none."""
+
         def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
             counts = Counter(name for name, _ in items)
             for name, count in counts.items():
@@ -135,22 +140,22 @@ class TableRows:
                     problems.append(_problem(name, f"duplicate key {name!r}", "remove one of them"))
             return dict(items)
 
-        place = f"row {number}"
+        column = 0
         try:
             found = json.loads(data.decode("utf-8"), object_pairs_hook=pairs)
-        except UnicodeDecodeError as error:
-            what = f"byte {data[error.start]:#04x} is not UTF-8"
-            raise self._error(what, "save the table as UTF-8", place, line, error.start + 1) from None
-        except json.JSONDecodeError as error:
-            raise self._error(
-                f"invalid JSON: {error.msg}", "write one JSON object per line", place, line, error.colno
-            ) from None
-        except (ValueError, RecursionError):
-            raise self._error("invalid JSON: nested too deeply", "correct it", place, line) from None
-        if not isinstance(found, dict):
+            if isinstance(found, dict):
+                return found
             what = f"expected a JSON object, found {format_value(found)}"
-            raise self._error(what, 'write e.g. {"threshold": 0.5} per line', place, line)
-        return found
+            remedy = 'write e.g. {"threshold": 0.5} per line'
+        except UnicodeDecodeError as error:
+            what, remedy = f"byte {data[error.start]:#04x} is not UTF-8", "save the table as UTF-8"
+            column = error.start + 1
+        except json.JSONDecodeError as error:
+            what, remedy, column = f"invalid JSON: {error.msg}", "write one JSON object per line", error.colno
+        except (ValueError, RecursionError):
+            what, remedy = "invalid JSON: nested too deeply", "correct it"
+        problems[:] = [self._problem(what, remedy, "", line, column)]
+        return {}
 
     # -- CSV -------------------------------------------------------------------------------------
 
@@ -181,8 +186,14 @@ class TableRows:
             except StopIteration:
                 return
             except csv.Error as error:
+                what = f"invalid CSV: {error}"
                 remedy = "put each cell with a quote, a comma or a line break in quotes"
-                raise self._error(f"invalid CSV: {error}", remedy, line=line) from None
+                if "new-line character" in what:
+                    what, remedy = (
+                        "invalid CSV: a carriage return outside of quotes",
+                        "end lines with LF or CRLF",
+                    )
+                raise self._error(what, remedy, line=line) from None
 
     def _heads(self, cells: Sequence[str], descriptor: Descriptor, line: int) -> list[str]:
         heads = [cell.strip() for cell in cells]

@@ -180,7 +180,8 @@ def _report(batch: BatchRun, choices: Choices, *, stopped: bool) -> int:
         for line in batch.reuse.lines():
             print_err(escape_lines(line))
         others = [f"{number:,} {state}" for state, number in batch.counts.items() if state != "FINISHED"]
-        print_out(", ".join([f"{finished:,} of {format_count(total, 'row')} finished", *others]))
+        ended = f"{finished:,} of {format_count(total, 'row', grouped=True)} finished"
+        print_out(", ".join([ended, *others]))
         print_out(f"results: {table}")
     if stopped and not batch.is_complete:
         print_err("stopped; continue with --resume")

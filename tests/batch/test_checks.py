@@ -103,6 +103,14 @@ def test_an_id_of_two_rows_is_refused_also_if_one_is_the_number_of_another_row(t
     assert "'0002' is the number of another row" in problem.message
 
 
+@pytest.mark.parametrize("shared", [{"assignments": ("a=x",)}, {"values": {"a": "x"}}])
+def test_an_invalid_input_of_all_rows_is_one_problem(tmp_path: Path, shared: dict[str, Any]) -> None:
+    rows = ListedRows([{"text": "1"}, {"file": tmp_path / "none"}, {"text": "2"}])
+    found = check_rows(rows, Request(tmp_path, **shared), DESCRIBED, task_inputs(tmp_path))
+    assert sorted(found.invalid) == [1, 2, 3]
+    assert [problem.path for problem in found.problems] == ["inputs.a", "row 2, column file"]
+
+
 def test_an_input_of_the_rows_and_of_all_rows_is_refused(tmp_path: Path) -> None:
     request = Request(tmp_path, assignments=("a=1", "text=x"))
     with pytest.raises(UsageError, match="text is set by -i and by the rows"):

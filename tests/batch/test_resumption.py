@@ -83,6 +83,7 @@ def test_a_change_of_what_all_rows_share_runs_all_rows_again_and_is_named(
     project.request = project.request.replace(**change)
     assert project.run(pairs(1, 2), resume=True) == [1, 2]
     assert f"all rows run again, because this has changed: {named}" in project.notes
+    assert any(note.startswith("2 results of an earlier run moved to") for note in project.notes)
 
 
 def test_other_limits_do_not_run_rows_again(project: Project) -> None:

@@ -105,6 +105,10 @@ def test_the_column_id_names_the_row(tmp_path: Path) -> None:
         "x",
         "7",
     ]
+    assert [row.id for row in read(tmp_path, '{"id": null, "a": 1}\n{"id": "", "a": 1}\n', "t.jsonl")] == [
+        "",
+        "",
+    ]
 
 
 def test_json_lines_are_recognised_by_their_content(tmp_path: Path) -> None:
@@ -141,6 +145,8 @@ def test_a_table_separated_by_tabs_is_read(tmp_path: Path) -> None:
         (b"a,text\n1,x\0y\n", "t.csv:2 row 1, column text: 'x\\x00y' contains a NUL character; remove it"),
         ("a,text\n1,x\n".encode("utf-16"), "t.csv: the table is UTF-16 text; export it as CSV in UTF-8"),
         (b"PK\x03\x04....", "t.csv: the table is a spreadsheet or a zip; export it as CSV in UTF-8"),
+        (b"PAR1\x15....", "t.csv: the table is a Parquet file; export it as CSV in UTF-8"),
+        ("a\r1\r", "t.csv:1: invalid CSV: a carriage return outside of quotes; end lines with LF or CRLF"),
         ("", "t.csv: the table is empty; start it with a line of column names"),
         ("\n\n", "t.csv: the table is empty; start it with a line of column names"),
         ("a,text\n", "t.csv: the table has no rows; add a line for each task"),
@@ -186,6 +192,19 @@ def test_json_lines_that_are_rejected_name_the_place_the_value_and_the_remedy(
     assert problem_of(tmp_path, content, "t.jsonl").startswith(expected)
 
 
+def test_lines_that_are_not_json_are_all_reported_and_the_others_are_rows(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_bytes(b'{"a": 1}\n{"a": }\n7\n\n{"text": "\xe9"}\n{"a": "x"}\n{"a": 2}\n')
+    found = check_rows(TableRows(path), Request(tmp_path), DESCRIBED, task_inputs(tmp_path))
+    assert (found.total, sorted(found.invalid)) == (6, [2, 3, 4, 5])
+    assert [problem.where.removeprefix(f"{tmp_path}/") for problem in found.problems] == [
+        "t.jsonl:2:7 row 2",
+        "t.jsonl:3 row 3",
+        "t.jsonl:5:11 row 4",
+        "t.jsonl:6 row 5, column a",
+    ]
+
+
 @pytest.mark.parametrize("name", ["missing.csv", "."])
 def test_a_table_that_cannot_be_read_is_reported(tmp_path: Path, name: str) -> None:
     with pytest.raises(InputsError, match="cannot read") as caught:
@@ -205,6 +224,7 @@ def test_an_input_called_id_is_a_value_only(tmp_path: Path) -> None:
 
 def test_a_pipe_and_standard_input_are_read_more_than_once(tmp_path: Path) -> None:
     rows = TableRows(Path("-"), io.BytesIO(b"a\n1\n2\n"))
+    assert rows.file == "<stdin>"
     assert [[row.values["a"] for row in rows.rows(DESCRIBED)] for _ in range(2)] == [[1, 2]] * 2
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)

@@ -175,6 +175,9 @@ def test_the_table_may_come_from_standard_input(
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(table.read_bytes())))
     assert batch(localrun, "--table", "-").code == 0
+    monkeypatch.setattr("sys.stdin", None)  # closed by the shell
+    done = batch(localrun, "--table", "-")
+    assert (done.code, "<stdin>: the table is empty" in done.err) == (3, True)
 
 
 def test_an_iexec_app_is_refused(localrun: Command, table: Path) -> None:
