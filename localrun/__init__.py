@@ -6,9 +6,9 @@ from localrun._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from localrun.api import Task, TaskFailed, run, submit, tasks, using, wait_all
-    from localrun.api.client import Client
     from localrun.batch.handle import Batch
     from localrun.batch.mapping import map  # noqa: A004 - as `Executor.map`
+    from localrun.server.client.client import Client
     from localrun.server.task_system import TaskManager
 
 __all__ = [
@@ -36,7 +36,7 @@ if not TYPE_CHECKING:  # type checkers must see only the names above
         elif name in ("Batch", "map"):
             from localrun.batch import mapping as home
         elif name == "Client":
-            from localrun.api import client as home
+            from localrun.server.client import client as home
         else:
             from localrun import api as home
 

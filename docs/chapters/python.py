@@ -12,10 +12,11 @@ from typing import Any
 
 import localrun
 from localrun import errors
-from localrun.api.client import Answer, ServedTask
 from localrun.api.events import TaskEvents
-from localrun.batch.handle import BatchResults
-from localrun.batch.results import ResultLine
+from localrun.batch.results import BatchResults, ResultLine
+from localrun.server.client.answers import Answer
+from localrun.server.client.batches import ServedBatch
+from localrun.server.client.served_task import ServedTask
 from localrun.task import record
 from localrun.task.events import Event
 from localrun.task.frozen import Frozen
@@ -51,7 +52,7 @@ def page() -> Page:
     for one in (ResultLine, BatchResults):
         _class(made, one.__name__, one, "")
     _class(made, "Client", localrun.Client, "The class `localrun.Client`")
-    for one in (ServedTask, Answer):
+    for one in (ServedTask, ServedBatch, Answer):
         _class(made, one.__name__, one, "")
     made.head("TaskRecord")
     made.prose("`task.info` returns a `TaskRecord`; `task.json` in the folder of a task is the same as JSON.")

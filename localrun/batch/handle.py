@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Self
 from weakref import WeakSet
@@ -21,36 +20,11 @@ from localrun.api.waiting import MAX_SLEEP
 from localrun.batch.batch import BatchOptions, BatchRun
 from localrun.batch.delivery import Notify
 from localrun.batch.keywords import as_keywords, keyword_remedies
-from localrun.batch.results import ResultLine, read_lines_after
+from localrun.batch.results import BatchResults, ResultLine, progress_text, read_lines_after
 from localrun.console.streams import print_err
 from localrun.errors import LocalrunError, TaskKilled, UsageError
-from localrun.units import format_count
 
 _running: WeakSet[Batch] = WeakSet()
-
-
-class BatchResults(list[ResultLine]):
-    """Results of rows, in the order of their ends."""
-
-    def __init__(self, lines: Iterator[ResultLine], batch: Batch) -> None:
-        super().__init__(lines)
-        self._batch = batch
-
-    def to_pandas(self) -> Any:
-        """Return a `pandas.DataFrame` with the columns of the CSV. Raises `UsageError` without pandas."""
-        try:
-            pandas = import_module("pandas")
-        except ImportError as error:
-            remedy = "install it with `pip install pandas`, or read the CSV file at `batch.table`"
-            raise UsageError("pandas is not installed", remedy=remedy) from error
-        table = self._batch.run.table
-        return pandas.DataFrame([table.cells(line) for line in self], columns=table.heads)
-
-    def _repr_html_(self) -> str:
-        """Return a table in HTML without scripts, for notebooks; 200 KB at most."""
-        from localrun.batch.notebook import results_html
-
-        return results_html(self)
 
 
 class Batch:
@@ -115,10 +89,7 @@ class Batch:
     @property
     def progress(self) -> str:
         """A line such as `120 of 500 rows ended (118 finished, 2 failed)`."""
-        counts = self.counts
-        parts = ", ".join(f"{number:,} {state.lower()}" for state, number in sorted(counts.items()))
-        ended = f"{sum(counts.values()):,} of {format_count(len(self), 'row', grouped=True)} ended"
-        return f"{ended} ({parts})" if parts else ended
+        return progress_text(self.counts, len(self))
 
     @property
     def table(self) -> Path:
@@ -149,12 +120,12 @@ class Batch:
     @property
     def results(self) -> BatchResults:
         """The results so far."""
-        return BatchResults((line for line, _ in self._lines(0)), self)
+        return BatchResults((line for line, _ in self._lines(0)), self.run.table)
 
     @property
     def failed(self) -> BatchResults:
         """The results so far of the rows that did not finish."""
-        return BatchResults((line for line, _ in self._lines(0) if not line.is_finished), self)
+        return BatchResults((line for line, _ in self._lines(0) if not line.is_finished), self.run.table)
 
     def _lines(self, position: int) -> Iterator[tuple[ResultLine, int]]:
         """Yield the results in the table from a position on, and the position behind each."""

@@ -14,7 +14,7 @@ from localrun.batch.batch import BatchOptions, BatchRun
 from localrun.batch.delivery import Notify
 from localrun.batch.handle import Batch
 from localrun.batch.keywords import keyword_remedies
-from localrun.batch.rows import GridRows, ListedRows, RowSource
+from localrun.batch.rows import GridRows, ListedRows, RowSource, records_of
 from localrun.batch.table import TableRows
 from localrun.errors import Problem, UsageError
 from localrun.manager.defaults import with_defaults
@@ -113,16 +113,7 @@ def _source(rows: Any, grid: Mapping[str, Iterable[Any]] | None) -> RowSource:
         return GridRows(grid)
     if isinstance(rows, str | os.PathLike):
         return TableRows(Path(rows))
-    if hasattr(rows, "to_dicts"):  # a data frame of polars
-        return ListedRows(rows.to_dicts())
-    if hasattr(rows, "to_dict") and hasattr(rows, "notna"):  # of pandas, which has NaN for missing values
-        return ListedRows(rows.astype(object).where(rows.notna(), None).to_dict("records"))
-    if isinstance(rows, Mapping) or not isinstance(rows, Iterable):
-        raise UsageError(
-            f"expected rows, found {type(rows).__name__}",
-            remedy="pass a list of mappings, a data frame, or the path of a table",
-        )
-    return ListedRows(list(rows))
+    return ListedRows(records_of(rows))
 
 
 def _path(place: Place | None) -> Path | None:

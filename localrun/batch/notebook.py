@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from localrun.batch.results import ResultLine
 from localrun.console.results import value_text
 from localrun.masking.redaction import Redactor
 from localrun.report.page.markup import Markup, join, table, tag
@@ -13,6 +12,7 @@ from localrun.units import format_bytes, format_count, format_duration
 
 if TYPE_CHECKING:
     from localrun.batch.handle import Batch
+    from localrun.batch.results import ResultLine
 
 MAX_SIZE = 200 * 1024  # bytes
 _MAX_ROWS = 100

@@ -10,7 +10,8 @@ import csv
 import io
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,10 @@ import msgspec
 from localrun import fs
 from localrun.batch.backend import RowResult
 from localrun.batch.rows import Row
+from localrun.errors import UsageError
 from localrun.task.states import TaskState
 from localrun.undecodable import decode_record, encode_record
+from localrun.units import format_count
 from localrun.values import FileValue
 from localrun.values.references import TaskOutput
 from localrun.values.urls import Url, is_url, mask_url
@@ -174,6 +177,36 @@ class ResultTable:
         inputs = [line.inputs.get(name) for name in self._inputs]
         outputs = [line.outputs.get(name) for name in self._outputs]
         return [*before, *inputs, *between, *outputs, *after]
+
+
+class BatchResults(list[ResultLine]):
+    """Results of rows, in the order of their ends."""
+
+    def __init__(self, lines: Iterable[ResultLine], table: ResultTable) -> None:
+        super().__init__(lines)
+        self._table = table
+
+    def to_pandas(self) -> Any:
+        """Return a `pandas.DataFrame` with the columns of the CSV. Raises `UsageError` without pandas."""
+        try:
+            pandas = import_module("pandas")
+        except ImportError as error:
+            remedy = "install it with `pip install pandas`, or read the results as CSV"
+            raise UsageError("pandas is not installed", remedy=remedy) from error
+        return pandas.DataFrame([self._table.cells(line) for line in self], columns=self._table.heads)
+
+    def _repr_html_(self) -> str:
+        """Return a table in HTML without scripts, for notebooks; 200 KB at most."""
+        from localrun.batch.notebook import results_html
+
+        return results_html(self)
+
+
+def progress_text(counts: Mapping[str, int], total: int) -> str:
+    """Return a line such as `120 of 500 rows ended (118 finished, 2 failed)`."""
+    parts = ", ".join(f"{number:,} {state.lower()}" for state, number in sorted(counts.items()))
+    ended = f"{sum(counts.values()):,} of {format_count(total, 'row', grouped=True)} ended"
+    return f"{ended} ({parts})" if parts else ended
 
 
 def _csv(cells: Iterable[Any]) -> bytes:

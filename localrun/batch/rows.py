@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
@@ -11,7 +12,7 @@ import msgspec
 
 from localrun.descriptor import Descriptor
 from localrun.descriptor.types import format_value
-from localrun.errors import InputsError, Problem
+from localrun.errors import InputsError, Problem, UsageError
 from localrun.manager.inputs import override
 from localrun.manager.request import Request
 from localrun.task.record import BatchRow
@@ -86,6 +87,20 @@ class ListedRows:
             yield _row(number, values, descriptor)
 
 
+def records_of(rows: Any) -> list[Any]:
+    """Return the rows of a list, a generator, or a data frame of pandas or polars. Raises `UsageError`."""
+    if hasattr(rows, "to_dicts"):  # polars
+        return list(rows.to_dicts())
+    if hasattr(rows, "to_dict") and hasattr(rows, "notna"):  # pandas, which has NaN for missing values
+        return list(rows.astype(object).where(rows.notna(), None).to_dict("records"))
+    if isinstance(rows, Mapping | str | os.PathLike) or not isinstance(rows, Iterable):
+        raise UsageError(
+            f"expected rows, found {type(rows).__name__}",
+            remedy="pass a list of mappings, a data frame, or the path of a table",
+        )
+    return list(rows)
+
+
 class GridRows:
     """All combinations of the values of inputs; the last input changes fastest."""
 
@@ -111,7 +126,7 @@ def _row(number: int, given: Any, descriptor: Descriptor) -> Row:
     if not isinstance(given, Mapping):
         message = f"expected inputs by name, found {format_value(given)}"
         return Row(number, {}, problems=(Problem("", message),))
-    values = {name: _plain(value) for name, value in given.items() if value is not None}
+    values = {name: plain_value(value) for name, value in given.items() if value is not None}
     problems = [
         _unknown(name, descriptor) for name in values if name != ID and not is_input(name, descriptor)
     ]
@@ -134,7 +149,7 @@ def _unknown(name: Any, descriptor: Descriptor) -> Problem:
     return Problem("", f"expected the name of an input, found {format_value(name)}")
 
 
-def _plain(value: Any) -> Any:
+def plain_value(value: Any) -> Any:
     """Return the Python value of a scalar of NumPy, such as a cell of a data frame."""
     item = getattr(value, "item", None)
     return item() if callable(item) and getattr(value, "ndim", None) == 0 else value

@@ -6,12 +6,13 @@ Exports the classes of its fixtures for annotations. pytest loads `plugin` throu
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from localrun.api.client import Answer, Client
     from localrun.pytest_plugin.bundle import ProjectBundle
     from localrun.pytest_plugin.case import Case, Mismatch
     from localrun.pytest_plugin.fake import Run, ScriptedEngine
     from localrun.pytest_plugin.live_server import LiveServer
     from localrun.pytest_plugin.task_runner import Bench, TaskEnded
+    from localrun.server.client.answers import Answer
+    from localrun.server.client.client import Client
 
 __all__ = [
     "Answer",
@@ -36,7 +37,8 @@ if not TYPE_CHECKING:  # type checkers must see only the names above
             "pytest_plugin.case": ("Case", "Mismatch"),
             "pytest_plugin.fake": ("Run", "ScriptedEngine"),
             "pytest_plugin.live_server": ("LiveServer",),
-            "api.client": ("Answer", "Client"),
+            "server.client.answers": ("Answer",),
+            "server.client.client": ("Client",),
         }
         from importlib import import_module
 

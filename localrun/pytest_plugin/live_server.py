@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from localrun.api.client import Client
 from localrun.app import App
 from localrun.server.application import make_api
+from localrun.server.client.client import Client
 from localrun.server.config import ServerOptions
 from localrun.server.sockets import listen
 from localrun.server.state import ServerState

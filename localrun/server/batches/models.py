@@ -15,7 +15,7 @@ BatchState = Literal["running", "ended", "stopped", "cancelled"]
 
 
 class NewBatch(BaseModel):
-    """A batch to create: a bundle, and its rows or a grid. Other fields are options of all of its tasks."""
+    """A batch to create: a bundle, and rows, a grid or a table. Other fields are options of all tasks."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -30,6 +30,16 @@ class NewBatch(BaseModel):
         None,
         description="In place of rows: values by name, of which all combinations are rows.",
         examples=[{"threshold": [10, 20]}],
+    )
+    table: StrictStr | None = Field(
+        None,
+        description="In place of rows: a table as text, CSV with a line of names, or JSON Lines.",
+        examples=["a,b\n1,2\n3,4\n"],
+    )
+    table_name: StrictStr = Field(
+        "table",
+        max_length=200,
+        description="Its file name, for messages. A `.tsv` has tabs.",
     )
     inputs: Json | str | None = Field(None, description="Inputs that all rows share.")
     skip_invalid: bool = Field(False, description="Run the valid rows although others are not.")

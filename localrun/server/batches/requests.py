@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import io
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from localrun.batch.rows import GridRows, ListedRows, RowSource
-from localrun.errors import Problem, UsageError
+from msgspec.structs import replace
+
+from localrun.batch.rows import GridRows, ListedRows, Row, RowSource
+from localrun.batch.table import TableRows
+from localrun.descriptor import Descriptor
+from localrun.errors import InputsError, Problem, UsageError
 from localrun.manager.payload import from_payload
 from localrun.manager.request import Request
 from localrun.server.batches.models import MAX_ROWS, NewBatch
 from localrun.server.bundle_store import BundleStore
 from localrun.settings import Settings
+from localrun.values import FileValue
+from localrun.values.urls import Url
 
 
 def read_request(found: NewBatch, store: BundleStore, settings: Settings) -> Request:
@@ -32,16 +40,47 @@ def read_request(found: NewBatch, store: BundleStore, settings: Settings) -> Req
 
 
 def read_rows(found: NewBatch) -> RowSource:
-    """Return the rows. Raises `UsageError` unless there are either rows or a grid, and not too many."""
-    if (found.rows is None) == (found.grid is None):
-        raise _invalid("rows", "expected either rows or a grid", "pass one of them")
+    """Return the rows. Raises `UsageError` if there are none or too many, or a second source of rows."""
+    if [found.rows, found.grid, found.table].count(None) != 2:
+        raise _invalid("rows", "expected either rows or a grid or a table", "pass one of them")
     if found.rows is not None:
         return ListedRows(found.rows)
+    if found.table is not None:
+        return SentTable(found.table_name, found.table)
     grid: dict[str, list[Any]] = found.grid or {}
     count = math.prod(map(len, grid.values()))
     if count > MAX_ROWS:
         raise _invalid("grid", f"{count:,} combinations are more than {MAX_ROWS:,} rows", "pass fewer values")
     return GridRows(grid)
+
+
+class SentTable:
+    """The rows of a table that a client has sent. It names files as clients do, not by their paths."""
+
+    def __init__(self, name: str, text: str) -> None:
+        self.file = name
+        self._table = TableRows(Path(name), io.BytesIO(text.encode("utf-8", "surrogateescape")))
+
+    def describe(self) -> dict[str, Any]:
+        return {"table": self.file}
+
+    def rows(self, descriptor: Descriptor) -> Iterator[Row]:
+        """Yield the rows. Raises as `TableRows.rows`, and `InputsError` if there are too many."""
+        for row in self._table.rows(descriptor):
+            if row.number > MAX_ROWS:
+                raise InputsError(f"the table has more than {MAX_ROWS:,} rows", remedy="split it")
+            yield replace(row, values={name: _as_sent(value) for name, value in row.values.items()})
+
+
+def _as_sent(value: Any) -> Any:
+    """Return a parsed value as a client sends it: a path is the name of a file."""
+    if isinstance(value, FileValue):
+        return f"@{value.path}"
+    if isinstance(value, Url):
+        return value.text
+    if isinstance(value, dict):
+        return {name: _as_sent(item) for name, item in value.items()}
+    return [_as_sent(item) for item in value] if isinstance(value, list) else value
 
 
 def _invalid(name: str, message: str, remedy: str) -> UsageError:

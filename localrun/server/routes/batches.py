@@ -122,6 +122,9 @@ async def wait_for_batch(
     request: Request,
     batch_id: BatchId,
     timeout: Annotated[float, Query(ge=0, le=_MAX_WAIT, description="Maximum time in seconds.")] = 30.0,
+    after: Annotated[
+        int | None, Query(ge=0, description="Also respond when more rows than this have ended.")
+    ] = None,
 ) -> Response:
     """Respond when no row runs any more, or after `timeout` seconds with `ended` false."""
     state = get_state(request)
@@ -133,7 +136,8 @@ async def wait_for_batch(
             fields = await anyio.to_thread.run_sync(state.batches.fields, record)
             left = end - time.monotonic()
             is_over = fields["state"] != "running"
-            if is_over or left <= 0 or state.broadcaster.is_closing:
+            has_more = after is not None and sum(fields["counts"].values()) > after
+            if is_over or has_more or left <= 0 or state.broadcaster.is_closing:
                 break
             with suppress(TimeoutError):
                 await asyncio.wait_for(changed.wait(), min(left, _LOOK))

@@ -117,6 +117,23 @@ def test_a_grid_has_all_combinations_and_inputs_are_shared(batches: Batches) -> 
     assert sorted(batches.results(batch).values()) == [6, 7]
 
 
+def test_a_table_is_text_whose_files_are_names_that_a_client_may_use(batches: Batches) -> None:
+    first = batches.create(rows=[{"a": 1, "b": 2}])
+    batches.wait(first)
+    task = json.loads(batches.client.get(f"/batch/{first}/results").text)["task"]
+    batch = batches.create(table=f"a\tb\n@task:{task}/sum\t10\n", table_name="inputs.tsv")
+    batches.wait(batch)
+    assert batches.results(batch) == {"0001": 13}
+    for cell in ("@/etc/hostname", "@https://localhost/a", "@~/a"):
+        answer = batches.client.post("/batch", json=batches.body(table=f"a,b\n{cell},1\n"))
+        assert answer.status_code == 422
+        assert "expected an integer, got '@" in answer.json()["detail"][0]["msg"] or "https" in cell, (
+            answer.text
+        )
+    answer = batches.client.post("/batch", json=batches.body(table="a,b\n1;2\n", rows=[]))
+    assert "either rows or a grid or a table" in answer.text
+
+
 def test_all_problems_are_reported_by_row_and_column_and_nothing_runs(batches: Batches) -> None:
     answer = batches.client.post("/batch", json=batches.body(rows=[{"a": "x", "b": 1}, {"a": 1, "c": 2}, 7]))
     assert answer.status_code == 422

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, assert_type
 import pytest
 
 import localrun
-from localrun.api.client import ServedTask
-from localrun.api.server_sent_events import read_events
 from localrun.engines.fake import FakeContainer
 from localrun.errors import RequestRefused, TaskNotFound, UsageError
 from localrun.pytest_plugin.live_server import run_server
+from localrun.server.client.served_task import ServedTask
+from localrun.server.client.server_sent_events import read_events
 from localrun.server.config import ServerOptions
 from localrun.task.events import Event
 from tests.manager.test_recovery import add

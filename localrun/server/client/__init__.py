@@ -1,0 +1,1 @@
+"""`localrun.Client`: the tasks and batches of a server, `localrun serve`, over HTTP."""
