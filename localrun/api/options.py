@@ -65,15 +65,25 @@ def _parse_build(given: Mapping[str, Any], problems: list[Problem]) -> dict[str,
     return found
 
 
+def plain(value: Any) -> Any:
+    """Return a value with the Python values of NumPy's scalars and arrays, and of data frames."""
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return {name: plain(item) for name, item in value.items()}
+    return value.tolist() if hasattr(value, "tolist") and hasattr(value, "ndim") else value
+
+
 def split_inputs(
     inputs: Mapping[str, Any] | Place | None, values: Mapping[str, Any]
 ) -> tuple[dict[str, Any], Path | None]:
     """Return the inputs by name, and the folder of inputs. Raises `InputsError` for an unreadable file."""
     if inputs is None or isinstance(inputs, Mapping):
-        return {**values, **(inputs or {})}, None
+        return {name: plain(value) for name, value in {**values, **(inputs or {})}.items()}, None
     path = Path(inputs).expanduser()
+    values = {name: plain(value) for name, value in values.items()}
     if path.is_dir():
-        return dict(values), path
+        return values, path
     from localrun.manager.inputs import override
     from localrun.values import load_values
 

@@ -66,7 +66,7 @@ class BatchOptions(msgspec.Struct, frozen=True, kw_only=True):
             return None if self.output is None else (self.output / "results.jsonl").absolute()
         if self.results.suffix.lower() not in _FORMATS:
             message = f"results must be a .csv or .jsonl file, found {str(self.results)!r}"
-            raise UsageError(message, remedy="e.g. --results results.csv; both formats are written")
+            raise UsageError(message, remedy="pass e.g. results.csv; both formats are written")
         return self.results.absolute().with_suffix(".jsonl")
 
 

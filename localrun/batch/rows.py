@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from localrun.api.options import plain
 from localrun.descriptor import Descriptor
 from localrun.descriptor.types import format_value
 from localrun.errors import InputsError, Problem, UsageError
@@ -126,7 +127,7 @@ def _row(number: int, given: Any, descriptor: Descriptor) -> Row:
     if not isinstance(given, Mapping):
         message = f"expected inputs by name, found {format_value(given)}"
         return Row(number, {}, problems=(Problem("", message),))
-    values = {name: plain_value(value) for name, value in given.items() if value is not None}
+    values = {name: plain(value) for name, value in given.items() if value is not None}
     problems = [
         _unknown(name, descriptor) for name in values if name != ID and not is_input(name, descriptor)
     ]
@@ -147,9 +148,3 @@ def _unknown(name: Any, descriptor: Descriptor) -> Problem:
     if isinstance(name, str):
         return unknown_input(name, descriptor)
     return Problem("", f"expected the name of an input, found {format_value(name)}")
-
-
-def plain_value(value: Any) -> Any:
-    """Return the Python value of a scalar of NumPy, such as a cell of a data frame."""
-    item = getattr(value, "item", None)
-    return item() if callable(item) and getattr(value, "ndim", None) == 0 else value

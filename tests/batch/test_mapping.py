@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, assert_type
 
+import numpy as np
 import pytest
 
 import localrun
@@ -101,8 +102,9 @@ def test_a_result_is_there_while_other_rows_run(project: Project, run: Map) -> N
         lambda: ({"a": number, "b": 1} for number in (1, 2)),
         lambda: SimpleNamespace(to_dicts=lambda: [{"a": 1, "b": 1}, {"a": 2, "b": 1}]),
         lambda: [{"a": 1, "b": 1, "id": None}, {"a": 2, "b": 1}],
+        lambda: [{"a": np.int64(1), "b": np.array(1)}, {"a": np.float64(2), "b": 1}],
     ],
-    ids=["generator", "polars", "null"],
+    ids=["generator", "polars", "null", "numpy"],
 )
 def test_rows_are_given_in_any_form(run: Map, rows: Callable[[], Any]) -> None:
     assert sorted(sums(run(rows())).values()) == [2, 3]

@@ -14,8 +14,8 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from localrun import fs
+from localrun.api.options import plain
 from localrun.api.remote.connection import split_url
-from localrun.batch.rows import plain_value
 from localrun.errors import Cause, RequestRefused, UsageError
 from localrun.server.client.answers import Answer, check
 from localrun.server.client.batches import ServedBatch, batch_path, rows_as_sent
@@ -357,7 +357,7 @@ def _encode(value: Any) -> bytes:
 
 def _plain(value: Any) -> Any:
     """Return a path as the name of a file, and a scalar of NumPy as a number."""
-    found = f"@{os.fspath(value)}" if isinstance(value, os.PathLike) else plain_value(value)
+    found = f"@{os.fspath(value)}" if isinstance(value, os.PathLike) else plain(value)
     if found is value:
         remedy = "pass numbers, strings, lists, mappings, or the path of a file"
         raise UsageError(f"cannot send a value of the type {type(value).__name__}", remedy=remedy)
