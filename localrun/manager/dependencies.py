@@ -49,12 +49,12 @@ class Dependencies:
         """Hold a task until its inputs are there. It is started at once if they are."""
         task = prepared.task
         needed = {source.task for source in task.record.needs}
+        note_waiting(task)
+        self._pending.hold(prepared)  # before the end of another task can start it
         with self._lock:
             self._needs[task.id] = set(needed)
             for other in needed:
                 self._waiting.setdefault(other, set()).add(task.id)
-        note_waiting(task)
-        self._pending.hold(prepared)
         for other in needed:
             self._look(other)
 
@@ -107,7 +107,7 @@ class Dependencies:
 
     def _wait_for(self, task_id: str) -> None:
         while not self._closed.is_set():
-            with suppress(LocalrunError):  # deleted, or its engine does not answer
+            with suppress(LocalrunError, OSError):  # deleted, or its engine does not answer
                 self._wait(task_id)
             record = self._find(task_id)
             if record is None or record.state.is_final or self._is_own(task_id):

@@ -14,8 +14,11 @@ from localrun.engines.fake import FakeContainer
 from localrun.errors import InputsError, UsageError
 from localrun.maintenance.prune import PruneOptions, Pruner
 from localrun.manager import pending_inputs
+from localrun.manager.dependencies import Dependencies
+from localrun.manager.pending_inputs import PendingInputs
 from localrun.manager.request import Request
 from localrun.manager.rerun import request_from
+from localrun.manager.submission import PreparedTask
 from localrun.task.active import ActiveTask
 from localrun.task.events import Event
 from localrun.task.record import TaskRecord
@@ -339,3 +342,25 @@ def test_a_server_that_is_not_localrun_gets_no_reference(env: Environment) -> No
     found = given_inputs(request, descriptor.read(env.bundle.read_bytes()))
     messages = [problem.message for problem in found.problems]
     assert messages == ["output 'sum' of task x is not sent to a server"]
+
+
+def test_a_task_starts_if_the_one_that_it_needs_ends_while_it_is_added(
+    env: Environment, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = env.submit(values={"a": 1, "b": -2})
+    is_reported = threading.Event()
+    report, hold = Dependencies.ended, PendingInputs.hold
+
+    def ended_and_reported(self: Dependencies, record: TaskRecord) -> None:
+        report(self, record)
+        is_reported.set()
+
+    def hold_late(self: PendingInputs, prepared: PreparedTask) -> None:
+        gate.open()
+        assert is_reported.wait(PATIENCE)
+        hold(self, prepared)
+
+    monkeypatch.setattr(Dependencies, "ended", ended_and_reported)
+    monkeypatch.setattr(PendingInputs, "hold", hold_late)
+    second = after(env, first)
+    assert ended(env, second).outputs == {"sum": 4}
