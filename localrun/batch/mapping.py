@@ -14,7 +14,8 @@ from localrun.batch.batch import BatchOptions, BatchRun
 from localrun.batch.delivery import Notify
 from localrun.batch.handle import Batch
 from localrun.batch.keywords import keyword_remedies
-from localrun.batch.rows import GridRows, ListedRows, RowSource, records_of
+from localrun.batch.product import ProductRows
+from localrun.batch.rows import ListedRows, RowSource, records_of
 from localrun.batch.table import TableRows
 from localrun.errors import Problem, UsageError
 from localrun.manager.defaults import with_defaults
@@ -110,7 +111,7 @@ def _source(rows: Any, grid: Mapping[str, Iterable[Any]] | None) -> RowSource:
     if (rows is None) == (grid is None):
         raise UsageError("expected either rows or `grid`", remedy="pass one of them")
     if grid is not None:
-        return GridRows(grid)
+        return ProductRows.of_values(grid)
     if isinstance(rows, str | os.PathLike):
         return TableRows(Path(rows))
     return ListedRows(records_of(rows))

@@ -1,4 +1,4 @@
-"""Rows of --over and --grid: every combination of files and values."""
+"""Rows that are every combination of files and values, such as those of --over and --grid."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import itertools
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from localrun.batch.rows import Row
+from localrun.batch.rows import Row, read_row
 from localrun.descriptor import Descriptor
 from localrun.descriptor.types import format_value
-from localrun.errors import Problem, UsageError
+from localrun.errors import InputsError, Problem, UsageError
 from localrun.values import parse_assignments
 from localrun.values.parsing import expand_path, resolve_files
 
@@ -34,7 +34,7 @@ class Axis(msgspec.Struct, frozen=True):
     def parse(self, descriptor: Descriptor) -> list[tuple[Any, tuple[Problem, ...]]]:
         """Return each value with its problems."""
         if self.values:
-            return [(resolve_files(value, Path()), ()) for value in self.values]
+            return [(value, ()) for value in self.values]
         found = [parse_assignments([f"{self.name}={text}"], descriptor) for text in self.texts]
         return [(one.values.get(self.name), one.problems) for one in found]
 
@@ -73,7 +73,7 @@ def grid(text: str) -> Axis:
         raise ValueError(f"{format_value(values)} is not a JSON list: {error}") from None
     if not found:
         raise ValueError(f"{text!r} has no values")
-    return Axis(name, values=found)
+    return Axis(name, values=[resolve_files(value, Path()) for value in found])
 
 
 class ProductRows:
@@ -88,16 +88,30 @@ class ProductRows:
                 message = f"{name} is set by {count} of --over and --grid"
                 raise UsageError(message, remedy="put all of its values into one")
 
+    @classmethod
+    def of_values(cls, values: Mapping[str, Iterable[Any]]) -> ProductRows:
+        """Return the rows for the values of inputs by name. None is the default of an input."""
+        return cls([Axis(name, values=list(found)) for name, found in values.items()])
+
     def __len__(self) -> int:
+        """Return the number of rows."""
         return math.prod(map(len, self._axes))
 
     def describe(self) -> dict[str, Any]:
         return {"axes": {axis.name: len(axis) for axis in self._axes}}
 
     def rows(self, descriptor: Descriptor) -> Iterator[Row]:
+        """Yield the rows. Raises `InputsError` if there are none."""
+        empty = [
+            Problem(f"inputs.{axis.name}", "there are no values") for axis in self._axes if not len(axis)
+        ]
+        if empty or not self._axes:
+            raise InputsError("there are no rows", remedy="pass at least one value", problems=empty)
         names = [axis.name for axis in self._axes]
         parsed = [axis.parse(descriptor) for axis in self._axes]
         for number, combination in enumerate(itertools.product(*parsed), 1):
             pairs = zip(names, combination, strict=True)
             values = {name: value for name, (value, problems) in pairs if not problems}
-            yield Row(number, values, problems=tuple(one for _, found in combination for one in found))
+            row = read_row(number, values, descriptor)
+            problems = (*row.problems, *(one for _, found in combination for one in found))
+            yield msgspec.structs.replace(row, problems=problems)

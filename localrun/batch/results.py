@@ -151,7 +151,7 @@ class ResultTable:
                 for line in lines:
                     stream.write(encode_record(line) + b"\n")
             with fs.atomic_file(self.csv) as temp, temp.open("wb") as stream:
-                stream.write(_csv(self.heads))
+                stream.write(_csv(self.columns))
                 for line in read_lines(self.path):
                     stream.write(_csv(self.cells(line)))
 
@@ -164,14 +164,14 @@ class ResultTable:
                     fs.write_all(stream, content)
 
     @property
-    def heads(self) -> list[str]:
+    def columns(self) -> list[str]:
         """The columns of the CSV. A name that is used twice has `inputs.` or `outputs.` before it."""
         inputs = [f"inputs.{name}" if name in (*FIXED, *self._outputs) else name for name in self._inputs]
         outputs = [f"outputs.{name}" if name in (*FIXED, *self._inputs) else name for name in self._outputs]
         return [*_BEFORE, *inputs, *_BETWEEN, *outputs, *_AFTER]
 
     def cells(self, line: ResultLine) -> list[Any]:
-        """Return the cells of a line, in the order of `heads`."""
+        """Return the cells of a line, in the order of `columns`."""
         groups = ([getattr(line, name) for name in names] for names in (_BEFORE, _BETWEEN, _AFTER))
         before, between, after = groups
         inputs = [line.inputs.get(name) for name in self._inputs]
@@ -193,7 +193,7 @@ class BatchResults(list[ResultLine]):
         except ImportError as error:
             remedy = "install it with `pip install pandas`, or read the results as CSV"
             raise UsageError("pandas is not installed", remedy=remedy) from error
-        return pandas.DataFrame([self._table.cells(line) for line in self], columns=self._table.heads)
+        return pandas.DataFrame([self._table.cells(line) for line in self], columns=self._table.columns)
 
     def _repr_html_(self) -> str:
         """Return a table in HTML without scripts, for notebooks; 200 KB at most."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -85,7 +84,7 @@ class ListedRows:
         if not self._rows:
             raise InputsError("there are no rows", remedy="pass at least one row")
         for number, values in enumerate(self._rows, 1):
-            yield _row(number, values, descriptor)
+            yield read_row(number, values, descriptor)
 
 
 def records_of(rows: Any) -> list[Any]:
@@ -102,35 +101,13 @@ def records_of(rows: Any) -> list[Any]:
     return list(rows)
 
 
-class GridRows:
-    """All combinations of the values of inputs; the last input changes fastest."""
-
-    file = ""
-
-    def __init__(self, axes: Mapping[str, Iterable[Any]]) -> None:
-        self._axes = {name: list(values) for name, values in axes.items()}
-
-    def describe(self) -> dict[str, Any]:
-        return {"axes": {name: len(values) for name, values in self._axes.items()}}
-
-    def rows(self, descriptor: Descriptor) -> Iterator[Row]:
-        """Yield the rows. Raises `InputsError` if there are none."""
-        empty = [name for name, values in self._axes.items() if not values]
-        if empty or not self._axes:
-            problems = [Problem(f"inputs.{name}", "there are no values") for name in empty]
-            raise InputsError("there are no rows", remedy="pass at least one value", problems=problems)
-        for number, values in enumerate(itertools.product(*self._axes.values()), 1):
-            yield _row(number, dict(zip(self._axes, values, strict=True)), descriptor)
-
-
-def _row(number: int, given: Any, descriptor: Descriptor) -> Row:
+def read_row(number: int, given: Any, descriptor: Descriptor) -> Row:
+    """Return a row from a mapping as those of `ListedRows`, with the problems of its names."""
     if not isinstance(given, Mapping):
         message = f"expected inputs by name, found {format_value(given)}"
         return Row(number, {}, problems=(Problem("", message),))
     values = {name: plain(value) for name, value in given.items() if value is not None}
-    problems = [
-        _unknown(name, descriptor) for name in values if name != ID and not is_input(name, descriptor)
-    ]
+    problems = [_unknown(name, descriptor) for name in given if name != ID and not is_input(name, descriptor)]
     name = values.pop(ID, "") if ID not in descriptor.inputs else ""
     if isinstance(name, bool) or not isinstance(name, str | int):
         problems.append(Problem(f"inputs.{ID}", f"invalid id {format_value(name)}", "use a string"))

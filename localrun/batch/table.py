@@ -17,8 +17,10 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
+from msgspec.structs import replace
+
 from localrun import fs
-from localrun.batch.rows import ID, Row, is_input
+from localrun.batch.rows import ID, Row, is_input, read_row
 from localrun.descriptor import Descriptor
 from localrun.descriptor.types import format_value
 from localrun.errors import InputsError, Problem
@@ -112,23 +114,14 @@ class TableRows:
             number += 1
             problems: list[Problem] = []
             found = self._object(data, line, problems)
-            is_named = found.get(ID) is not None and ID not in descriptor.inputs
-            name = found.pop(ID) if is_named else ""
-            if not isinstance(name, str | int) or isinstance(name, bool):
-                problems.append(_problem(ID, f"invalid id {format_value(name)}", "use a string"))
-                name = ""
-            problems += (
-                unknown_input(one, descriptor) for one in found if one != ID and not is_input(one, descriptor)
-            )
-            for key, value in found.items():
+            row = read_row(number, found, descriptor)
+            for name, value in row.values.items():
                 if "\\u0000" in json.dumps(value):
                     problems.append(
-                        _problem(key, f"{format_value(value)} contains a NUL character", "remove it")
+                        _problem(name, f"{format_value(value)} contains a NUL character", "remove it")
                     )
-            values = {
-                name: resolve_files(value, self._base) for name, value in found.items() if value is not None
-            }
-            yield Row(number, values, str(name), line, tuple(problems))
+            values = {name: resolve_files(value, self._base) for name, value in row.values.items()}
+            yield replace(row, values=values, line=line, problems=(*row.problems, *problems))
 
     def _object(self, data: bytes, line: int, problems: list[Problem]) -> dict[str, Any]:
         """Return the object of a line; an empty one, and a problem of the whole row, if there is none."""
@@ -164,18 +157,18 @@ class TableRows:
         csv.field_size_limit(_MOST_BYTES)
         delimiter = "\t" if self._path.suffix.lower() == ".tsv" else ","
         reader = csv.reader(texts, delimiter=delimiter, strict=True)
-        heads: list[str] | None = None
+        names: list[str] | None = None
         number, line = 0, 1
         for cells in self._checked(reader):
             start, line = line, reader.line_num + 1
             if not cells:
                 continue
-            if heads is None:
-                heads = self._heads(cells, descriptor, start)
+            if names is None:
+                names = self._header(cells, descriptor, start)
                 continue
             number += 1
-            yield self._csv_row(heads, cells, descriptor, number, start)
-        if heads is None:
+            yield self._csv_row(names, cells, descriptor, number, start)
+        if names is None:
             raise self._error("the table is empty", "start it with a line of column names")
 
     def _checked(self, reader: Any) -> Iterator[list[str]]:
@@ -195,16 +188,16 @@ class TableRows:
                     )
                 raise self._error(what, remedy, line=line) from None
 
-    def _heads(self, cells: Sequence[str], descriptor: Descriptor, line: int) -> list[str]:
-        heads = [cell.strip() for cell in cells]
+    def _header(self, cells: Sequence[str], descriptor: Descriptor, line: int) -> list[str]:
+        names = [cell.strip() for cell in cells]
         problems = []
-        for position, name in enumerate(heads, 1):
+        for position, name in enumerate(names, 1):
             place = f"column {position}"
             if not name:
                 problems.append(self._problem("the column has no name", "name or remove it", place, line))
             elif reason := _unreadable(name):
                 problems.append(self._problem(*reason, place, line))
-            elif heads.index(name) < position - 1:
+            elif names.index(name) < position - 1:
                 problems.append(
                     self._problem(f"duplicate column {name!r}", "remove one of them", place, line)
                 )
@@ -212,7 +205,7 @@ class TableRows:
                 problems.append(self._unknown(name, descriptor, place, line))
         if problems:
             raise InputsError(f"invalid columns in {self.file}", remedy="correct them", problems=problems)
-        return heads
+        return names
 
     def _unknown(self, name: str, descriptor: Descriptor, place: str, line: int) -> Problem:
         for other, word in ((";", "semicolons"), ("\t", "tabs")):
@@ -222,22 +215,22 @@ class TableRows:
         return self._problem(found.message.replace("input", "column", 1), found.remedy, place, line)
 
     def _csv_row(
-        self, heads: Sequence[str], cells: Sequence[str], descriptor: Descriptor, number: int, line: int
+        self, names: Sequence[str], cells: Sequence[str], descriptor: Descriptor, number: int, line: int
     ) -> Row:
-        if len(cells) != len(heads):
+        if len(cells) != len(names):
             given = f"{format_count(len(cells), 'cell')}: {format_value(list(cells))}"
-            what = f"expected {format_count(len(heads), 'cell')}, found {given}"
+            what = f"expected {format_count(len(names), 'cell')}, found {given}"
             return Row(number, {}, "", line, (Problem("", what, "add or remove cells"),))
         problems: list[Problem] = []
         pairs: list[str] = []
         name = ""
-        for head, cell in zip(heads, cells, strict=True):
+        for column, cell in zip(names, cells, strict=True):
             if reason := _unreadable(cell):
-                problems.append(_problem(head, *reason))
-            elif head == ID and ID not in descriptor.inputs:
+                problems.append(_problem(column, *reason))
+            elif column == ID and ID not in descriptor.inputs:
                 name = cell
             elif cell:
-                pairs.append(f"{head}={cell}")
+                pairs.append(f"{column}={cell}")
         parsed = parse_assignments(pairs, descriptor)
         values = {key: _rebase(value, self._base) for key, value in parsed.values.items()}
         return Row(number, values, name, line, (*problems, *parsed.problems))

@@ -45,10 +45,10 @@ def test_problems_name_the_row_and_the_column_and_are_folded(tmp_path: Path) -> 
 
 
 def test_all_problems_of_a_row_are_found_at_once(tmp_path: Path) -> None:
-    rows = ListedRows([{"a": "x", "file": tmp_path / "none", "other": 1}])
-    (found,) = [check_rows(rows, Request(tmp_path), DESCRIBED, task_inputs(tmp_path))]
+    rows = ListedRows([{"a": "x", "file": tmp_path / "none", "other": 1, "unset": None}])
+    found = check_rows(rows, Request(tmp_path), DESCRIBED, task_inputs(tmp_path))
     places = sorted(problem.path for problem in found.problems)
-    assert places == ["row 1, column a", "row 1, column file", "row 1, column other"]
+    assert places == [f"row 1, column {name}" for name in ("a", "file", "other", "unset")]
 
 
 def test_a_value_that_cannot_be_read_is_not_reported_as_missing_too(tmp_path: Path) -> None:

@@ -30,16 +30,16 @@ def rows(table: ResultTable) -> list[dict[str, str]]:
 
 def test_inputs_stand_before_the_state_and_outputs_after_it(tmp_path: Path) -> None:
     table = ResultTable(tmp_path / "r.jsonl", ["a", "b"], ["sum"])
-    assert table.heads == [
+    assert table.columns == [
         *("row", "id", "a", "b", "state", "cause", "duration", "peak_memory", "sum"),
         *("message", "task", "node", "reused"),
     ]
 
 
 def test_a_name_that_is_used_twice_says_what_it_is(tmp_path: Path) -> None:
-    heads = ResultTable(tmp_path / "r.jsonl", ["image", "state", "a"], ["image", "task", "b"]).heads
-    assert len(set(heads)) == len(heads)
-    assert {"inputs.image", "outputs.image", "inputs.state", "outputs.task", "a", "b", *FIXED} == set(heads)
+    columns = ResultTable(tmp_path / "r.jsonl", ["image", "state", "a"], ["image", "task", "b"]).columns
+    assert len(set(columns)) == len(columns)
+    assert {"inputs.image", "outputs.image", "inputs.state", "outputs.task", "a", "b", *FIXED} == set(columns)
 
 
 def test_values_survive_in_both_formats(tmp_path: Path) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import io
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from msgspec.structs import replace
 
-from localrun.batch.rows import GridRows, ListedRows, Row, RowSource
+from localrun.batch.product import ProductRows
+from localrun.batch.rows import ListedRows, Row, RowSource
 from localrun.batch.table import TableRows
 from localrun.descriptor import Descriptor
 from localrun.errors import InputsError, Problem, UsageError
@@ -47,11 +47,11 @@ def read_rows(found: NewBatch) -> RowSource:
         return ListedRows(found.rows)
     if found.table is not None:
         return SentTable(found.table_name, found.table)
-    grid: dict[str, list[Any]] = found.grid or {}
-    count = math.prod(map(len, grid.values()))
-    if count > MAX_ROWS:
-        raise _invalid("grid", f"{count:,} combinations are more than {MAX_ROWS:,} rows", "pass fewer values")
-    return GridRows(grid)
+    rows = ProductRows.of_values(found.grid or {})
+    if len(rows) > MAX_ROWS:
+        message = f"{len(rows):,} combinations are more than {MAX_ROWS:,} rows"
+        raise _invalid("grid", message, "pass fewer values")
+    return rows
 
 
 class SentTable:
@@ -85,8 +85,3 @@ def _as_sent(value: Any) -> Any:
 
 def _invalid(name: str, message: str, remedy: str) -> UsageError:
     return UsageError("invalid batch", remedy=remedy, problems=[Problem(name, message, remedy)])
-
-
-def is_below(path: str, folders: tuple[Path, ...]) -> bool:
-    """Whether an output is a file of a task."""
-    return any(path.startswith(f"{folder}/") for folder in folders)
