@@ -22,7 +22,7 @@ class RowResult(msgspec.Struct, frozen=True):
     `task` is the id of its task in the folder of tasks, or of the earlier one whose result is `reused`; empty
     if it was refused. `node` is the machine that ran it; empty: this one. `duration` is in seconds,
     `peak_memory` in bytes. `outputs` are values as in a record; files are paths. `not_reused` is why no
-    result was reused, if that was asked for.
+    result was reused, if that was asked for. `warnings` are those of the task.
     """
 
     row: Row
@@ -36,6 +36,7 @@ class RowResult(msgspec.Struct, frozen=True):
     outputs: Mapping[str, Any] = msgspec.field(default_factory=dict)
     reused: bool = False
     not_reused: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def is_finished(self) -> bool:
@@ -55,6 +56,7 @@ def result_of(row: Row, record: TaskRecord, *, node: str = "", reused: bool = Fa
         peak_memory=None if record.usage is None else record.usage.memory_peak,
         outputs=record.outputs,
         reused=reused,
+        warnings=tuple(record.warnings),
     )
 
 

@@ -17,8 +17,12 @@ def backend_for(
 
     Raises `UsageError` for an invalid address, and if the package for clusters is not installed.
     """
+
+    def warn(message: str) -> None:
+        notify(f"warning: {message}")
+
     if cluster is None:
-        return LocalBackend(app, request, jobs)
+        return LocalBackend(app, request, jobs, warn)
     try:
         from localrun.batch.cluster.backend import ClusterBackend
     except ModuleNotFoundError as error:
@@ -26,4 +30,4 @@ def backend_for(
             f"a cluster needs the package {error.name}",
             remedy="install it: `pip install 'localrun-tasks[cluster]'`",
         ) from error
-    return ClusterBackend(app, request, cluster, jobs=jobs, notify=notify)
+    return ClusterBackend(app, request, cluster, jobs=jobs, notify=notify, warn=warn)

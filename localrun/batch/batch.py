@@ -22,6 +22,7 @@ from localrun.batch.names import row_name
 from localrun.batch.results import ResultTable, line_of
 from localrun.batch.resumption import Resumption, changes, resumed
 from localrun.batch.reuse import ReuseCounts
+from localrun.batch.row_warnings import RowWarnings
 from localrun.batch.rows import Row, RowSource
 from localrun.batch.store import BatchRecord, BatchStore
 from localrun.console.batch import BatchCounts
@@ -105,7 +106,7 @@ class BatchRun:
         self._in_flight = 0
         self._done: set[int] = set()
         self._counts: Counter[str] = Counter()
-        self.reuse = ReuseCounts()
+        self.reuse, self.warnings = ReuseCounts(), RowWarnings()
         self._saved = 0.0
         self._failures: deque[dict[str, Any]] = deque(maxlen=_MOST_FAILURES)
         self._output: OutputFolder | None = None
@@ -260,6 +261,7 @@ class BatchRun:
             "output": self.record.output,
             "failures": list(self._failures),
             **self.reuse.fields(),
+            **self.warnings.fields(),
         }
 
     def name_of(self, row: Row) -> str:
@@ -339,6 +341,7 @@ class BatchRun:
         self.table.add(line_of(result, name))
         self._counts[result.state] += 1
         self.reuse.add(result)
+        self.warnings.add(result, name)
         if not result.is_finished:
             failure = {"row": result.row.number, "id": name, "state": str(result.state)}
             self._failures.append({**failure, "cause": result.cause, "message": result.message})

@@ -17,6 +17,7 @@ from localrun.batch.rows import Row
 from localrun.bundle.images.ensure import ensure_image
 from localrun.bundle.reader import Bundle
 from localrun.descriptor import Descriptor
+from localrun.engines.base import Warn, no_warning
 from localrun.errors import BundleError, DescriptorError, ImageError, InputsError, LocalrunError, TaskKilled
 from localrun.manager.request import ReadBundle, Request
 from localrun.manager.workers import in_parallel
@@ -33,12 +34,13 @@ _MOST_SLOTS = 256  # tasks that wait or run; admission decides how many of them 
 class LocalBackend:
     """The backend of this machine's task manager.
 
-    `request` has the bundle, the options and the inputs that all rows share.
+    `request` has the bundle, the options and the inputs that all rows share. `warn` receives the
+    warnings of building or pulling the image.
     """
 
-    def __init__(self, app: App, request: Request, jobs: int | None = None) -> None:
+    def __init__(self, app: App, request: Request, jobs: int | None = None, warn: Warn = no_warning) -> None:
         self.slots = jobs or _SPARE  # `prepare` knows more
-        self._jobs = jobs
+        self._jobs, self._warn = jobs, warn
         self._app = app
         self._request = request.replace(detached=True)
         self._ended: SimpleQueue[_Ended] = SimpleQueue()
@@ -56,6 +58,7 @@ class LocalBackend:
             pull=request.pull,
             platform=request.platform,
             check_cancelled=self._check_cancelled,
+            warn=self._warn,
         )
         pull: PullPolicy = "missing" if request.pull == "always" else request.pull  # once for all rows
         self._request = request.replace(pull=pull, read=ReadBundle(bundle, found))

@@ -177,7 +177,7 @@ def _report(batch: BatchRun, choices: Choices, *, stopped: bool) -> int:
     elif choices.quiet:
         print_out(table)
     else:
-        for line in batch.reuse.lines():
+        for line in (*batch.warnings.lines(), *batch.reuse.lines()):
             print_err(escape_lines(line))
         others = [f"{number:,} {state}" for state, number in batch.counts.items() if state != "FINISHED"]
         ended = f"{finished:,} of {format_count(total, 'row', grouped=True)} finished"

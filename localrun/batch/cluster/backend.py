@@ -24,7 +24,7 @@ from localrun.batch.cluster.supply import Supply
 from localrun.batch.local import refused
 from localrun.batch.rows import Row
 from localrun.bundle.reader import Bundle
-from localrun.engines.base import Progress, no_progress
+from localrun.engines.base import Progress, Warn, no_progress, no_warning
 from localrun.errors import Cause, LocalrunError, TaskKilled
 from localrun.manager.request import Request
 from localrun.settings import Settings
@@ -39,8 +39,9 @@ class ClusterBackend:
 
     `request` has the bundle, the options and the inputs that all rows share, `address` is `tcp://HOST:PORT`,
     `tls://HOST:PORT`, or `local:N` for N workers on this machine. `notify` receives what the user should
-    know. Raises `UsageError` for an invalid address, `LocalrunError` if the cluster cannot be reached or a
-    worker has other versions, and what a submission raises for the bundle.
+    know, `warn` the warnings of building or pulling the image. Raises `UsageError` for an invalid address,
+    `LocalrunError` if the cluster cannot be reached or a worker has other versions, and what a submission
+    raises for the bundle.
     """
 
     def __init__(
@@ -51,12 +52,13 @@ class ClusterBackend:
         *,
         jobs: int | None = None,
         notify: Notify = lambda _: None,
+        warn: Warn = no_warning,
         progress: Progress = no_progress,
     ) -> None:
         parse_address(address)
         self._app, self._request, self._address = app, request, address
         self._jobs, self._notify = jobs, notify
-        self._supply = Supply(app, request, progress)
+        self._supply = Supply(app, request, progress, warn)
         self._reuse = ClusterReuse(app, request, notify)
         self._importer = Importer(app.store, request, app.settings.disk_stop, self._reuse.keep)
         self._needed: dict[str, float] = {}  # the resources of a row, as the cluster calls them

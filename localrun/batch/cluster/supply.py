@@ -29,7 +29,7 @@ from localrun.bundle.reader import Bundle
 from localrun.copying import DiskLimit
 from localrun.descriptor import Descriptor
 from localrun.descriptor.types import Array, Notes, holds_files
-from localrun.engines.base import Progress, no_progress
+from localrun.engines.base import Progress, Warn, no_progress, no_warning
 from localrun.errors import InputsError, Problem
 from localrun.manager.provisioning import TaskInputs
 from localrun.manager.request import Request
@@ -53,10 +53,12 @@ class Supply:
     `request` has the bundle, the options, and the inputs that all rows share.
     """
 
-    def __init__(self, app: App, request: Request, progress: Progress = no_progress) -> None:
+    def __init__(
+        self, app: App, request: Request, progress: Progress = no_progress, warn: Warn = no_warning
+    ) -> None:
         self._app = app
         self._request = request
-        self._progress = progress
+        self._progress, self._warn = progress, warn
         self._lock = threading.Lock()
         self._digests: dict[FileState, str] = {}
         self._image = ""  # its id on the engine of the client
@@ -87,6 +89,7 @@ class Supply:
             platform=request.platform,
             progress=self._progress,
             check_cancelled=check_cancelled,
+            warn=self._warn,
         ).id
 
     def work(self, row: Row) -> Work:
