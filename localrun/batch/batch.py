@@ -117,7 +117,7 @@ class BatchRun:
         earlier = self._find_earlier()
         self._is_resumed = earlier is not None
         record = earlier or self._store.create(
-            options.batch, bundle=self._bundle_name, name=self._bundle.name
+            options.batch, bundle=self._bundle_name, name=self.descriptor.name, source=source.describe()
         )
         self._lock: int | None = self._store.acquire(record)
         self.record = self._store.load(record.id) or record  # another process may have run it until now

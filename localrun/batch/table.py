@@ -51,7 +51,7 @@ class TableRows:
     """
 
     def __init__(self, path: Path, stream: IO[bytes] | None = None) -> None:
-        self.file = str(path) if stream is None else "<stdin>"
+        self.file = "<stdin>" if str(path) == "-" else str(path)
         self._path = path
         self._base = path.parent
         self._state: FileState | None = None
