@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -125,13 +126,19 @@ def missing_inputs(descriptor: Descriptor, given: Collection[str]) -> tuple[str,
 
 def _values(request: Request, descriptor: Descriptor) -> dict[str, Any]:
     given = dict(request.values)
-    if request.find_file is not None:
-        for name, value in request.values.items():
-            parameter = descriptor.inputs.get(name)
+    if request.find_file is None:
+        return given
+    problems: list[Problem] = []
+    for name, value in request.values.items():
+        parameter = descriptor.inputs.get(name)
+        try:
             if parameter is not None and holds_files(parameter.type):
                 given[name] = _resolve(value, request.find_file)
             elif parameter is None and parse_region_name(str(name)) is not None:
                 given[name] = _resolve_region(value, request.find_file)
+        except InputsError as error:
+            problems += (replace(problem, path=f"inputs.{name}") for problem in error.problems)
+    raise_problems(problems)
     return given
 
 

@@ -26,6 +26,7 @@ from localrun.errors import BundleError, Cause, DescriptorError, InputsError, Lo
 from localrun.server import temp_folders
 from localrun.server.served_folders import ServedFolders
 from localrun.units import format_bytes
+from localrun.values.urls import is_url, mask_url
 
 if TYPE_CHECKING:
     from localrun.descriptor import Descriptor
@@ -106,7 +107,10 @@ class BundleStore:
         """
         found = self._folders.find(name)
         remedy = "use a path below the server's bundle folders, or upload the file"
-        if found is None:
+        if found is None and is_url(name):
+            message = f"{_quote(mask_url(name))} is a URL, which the server does not read"
+            remedy = "download the file, and upload it"
+        elif found is None:
             message = f"file {_quote(name)} not found (hidden files and the server's own are not served)"
         elif found.is_dir() and self._folders.holds_private(found):
             message = f"folder {_quote(name)} contains files of the server"

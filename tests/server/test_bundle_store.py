@@ -64,6 +64,14 @@ def test_what_is_outside_the_roots_or_nowhere_is_refused(tmp_path: Path, name: s
         assert found.find_bundle(name) == (tmp_path / "root").resolve()
 
 
+def test_a_url_is_refused_without_its_secrets(tmp_path: Path) -> None:
+    with pytest.raises(InputsError) as caught:
+        library(tmp_path).find_file("https://user:secret@example.org/x.png?token=secret")
+    (problem,) = caught.value.problems
+    assert "is a URL, which the server does not read; download the file, and upload it" in str(problem)
+    assert "secret" not in str(problem)
+
+
 def test_a_link_that_leads_out_of_the_roots_is_refused(tmp_path: Path) -> None:
     outside = folder_bundle(tmp_path / "outside")
     found = library(tmp_path)

@@ -41,6 +41,21 @@ def test_the_inputs_are_a_folder_below_the_bundle_folders(served: ServerEnvironm
     assert found["regions"] == {"image": SQUARE}
 
 
+def test_every_file_that_cannot_be_named_is_reported_with_its_input(served: ServerEnvironment) -> None:
+    inputs = {"image": "@gone", "image.geojson": "@/etc/passwd", "size": 3}
+    answer = served.client.post("/task", json={"task": task(served, inputs), "assigned_by": "ray"})
+    assert answer.status_code == 422
+    assert [one["loc"] for one in answer.json()["detail"]] == [
+        ["body", "task", "inputs", "image"],
+        ["body", "task", "inputs", "image", "geojson"],
+    ]
+    rows = [{"size": 1, "image": "@inputs/image"}, {"size": 1, "image": "https://example.org/x.png"}]
+    answer = served.client.post("/batch", json={**task(served, {}), "rows": rows})
+    (problem,) = answer.json()["detail"]
+    assert (answer.status_code, problem["loc"]) == (422, ["body", "rows", 2, "image"])
+    assert "is a URL, which the server does not read" in problem["msg"]
+
+
 def test_a_task_with_a_folder_waits_for_the_missing_input(served: ServerEnvironment) -> None:
     # Given a folder without the image
     (served.folder / "inputs/image").unlink()
