@@ -10,6 +10,7 @@ from queue import Empty, SimpleQueue
 from msgspec.structs import replace
 
 from localrun import fs
+from localrun.admission.queue import requested_amount
 from localrun.app import App
 from localrun.batch.backend import RowResult, result_of
 from localrun.batch.identity import image_identity
@@ -67,13 +68,10 @@ class LocalBackend:
 
     def _running_at_once(self, descriptor: Descriptor) -> int:
         """Return how many rows fit into this machine at a time."""
-        request, default, has = self._request, descriptor.resources, self._app.runner.admission.capacity
-        needed = (
-            (has.cpus, default.cpus if request.cpus is None else request.cpus),
-            (has.memory, default.memory if request.memory is None else request.memory),
-            (has.gpus, default.gpus if request.gpus is None else request.gpus),
-        )
-        return int(min((total / amount for total, amount in needed if amount), default=_MOST_SLOTS))
+        total = self._app.runner.admission.capacity.amount
+        needed = requested_amount(self._request.resources(descriptor))
+        rows = (has / takes for has, takes in zip(total, needed, strict=True) if takes)
+        return int(min(rows, default=_MOST_SLOTS))
 
     def _check_cancelled(self) -> None:
         if self._cancelled:

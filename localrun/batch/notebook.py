@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING, Any
 from localrun.console.results import value_text
 from localrun.masking.redaction import Redactor
 from localrun.report.page.markup import Markup, join, table, tag
+from localrun.report.page.notebook import MAX_SIZE, format_state
 from localrun.units import format_bytes, format_count, format_duration
 
 if TYPE_CHECKING:
     from localrun.batch.handle import Batch
     from localrun.batch.results import ResultLine
 
-MAX_SIZE = 200 * 1024  # bytes
 _MAX_ROWS = 100
 _MAX_VALUES = 12  # inputs or outputs of a row
 _MAX_TEXT = 100  # characters of a value
 _MAX_MESSAGE = 300  # characters
-_COLORS = {"FINISHED": "#0f766e", "FAILED": "#b42318", "KILLED": "#b42318"}
 
 
 def batch_html(batch: Batch) -> str:
@@ -63,7 +62,7 @@ def _row(line: ResultLine, redactor: Redactor) -> list[Markup | str | None]:
     reason = " ".join(filter(None, (line.cause, line.message)))
     return [
         tag("code", line.id),
-        tag("strong", str(line.state), style=f"color:{_COLORS.get(line.state, 'inherit')}"),
+        format_state(line.state),
         _values(redactor.redact(line.inputs)),
         _values(redactor.redact(line.outputs)),
         None if line.duration is None else format_duration(line.duration),

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from localrun.bundle.images.build_options import FolderBuild
+from localrun.descriptor import Descriptor
 from localrun.engines.base import BuildSecret, EngineImage
 from localrun.errors import UsageError
 from localrun.settings.model import NO_DEFAULTS, Defaults
 from localrun.task.options import RunOptions
-from localrun.task.record import BatchRow
+from localrun.task.record import BatchRow, Resources
 
 if TYPE_CHECKING:
     from localrun.bundle.reader import Bundle
@@ -61,6 +62,15 @@ class Request(RunOptions, frozen=True):
     submitted: Mapping[str, Any] | None = None
     batch: BatchRow | None = None
     read: ReadBundle | None = None
+
+    def resources(self, descriptor: Descriptor) -> Resources:
+        """Return what the task requests: the resources of the descriptor, unless the request has others."""
+        default = descriptor.resources
+        return Resources(
+            cpus=default.cpus if self.cpus is None else self.cpus,
+            memory=default.memory if self.memory is None else self.memory,
+            gpus=default.gpus if self.gpus is None else self.gpus,
+        )
 
     @property
     def build(self) -> FolderBuild:

@@ -34,7 +34,7 @@ from localrun.task.bind_mounts import check_mounts, deviations
 from localrun.task.events import Event, Listener
 from localrun.task.lock import TaskLock
 from localrun.task.process import current_process
-from localrun.task.record import BUILD_OPTIONS, Resources, RunPlan, StoredOptions, TaskRecord
+from localrun.task.record import BUILD_OPTIONS, RunPlan, StoredOptions, TaskRecord
 from localrun.task.states import TaskState
 from localrun.task.store import TaskStore
 from localrun.units import format_bytes
@@ -277,18 +277,14 @@ def _check_quorum(request: Request) -> int:
 
 def _record(request: Request, bundle: Bundle, plan: RunPlan) -> TaskRecord:
     """Return the record of a task without an id and a folder."""
-    defaults = bundle.descriptor.resources
+    internet = bundle.descriptor.resources.internet
     return TaskRecord(
         id="",
         bundle=bundle.name,
         name=bundle.descriptor.name,
         image_name=bundle.image_name,
-        resources=Resources(
-            cpus=_or_default(request.cpus, defaults.cpus),
-            memory=_or_default(request.memory, defaults.memory),
-            gpus=_or_default(request.gpus, defaults.gpus),
-        ),
-        network=_or_default(request.network, defaults.internet),
+        resources=request.resources(bundle.descriptor),
+        network=internet if request.network is None else request.network,
         timeout=request.timeout,
         owner=current_process(),
         plan=plan,
@@ -297,10 +293,6 @@ def _record(request: Request, bundle: Bundle, plan: RunPlan) -> TaskRecord:
         assigned_by=request.assigned_by,
         submitted=dict(request.submitted) if request.submitted is not None else None,
     )
-
-
-def _or_default(value: Any, default: Any) -> Any:
-    return default if value is None else value
 
 
 def _plan(request: Request, agree: int, bundle: Bundle, pids: int, given: Mapping[str, Any]) -> RunPlan:

@@ -231,13 +231,9 @@ def _killed(row: Row) -> RowResult:
 
 
 def _needed(request: Request, bundle: Bundle) -> dict[str, float]:
-    default = bundle.descriptor.resources
-    gpus = default.gpus if request.gpus is None else request.gpus
-    found = {
-        "CPU": float(default.cpus if request.cpus is None else request.cpus),
-        "MEMORY": float(default.memory if request.memory is None else request.memory),
-    }
-    return {**found, "GPU": float(gpus)} if gpus else found
+    needed = request.resources(bundle.descriptor)
+    found = {"CPU": float(needed.cpus), "MEMORY": float(needed.memory)}
+    return {**found, "GPU": float(needed.gpus)} if needed.gpus else found
 
 
 def _format(resources: Mapping[str, float]) -> str:

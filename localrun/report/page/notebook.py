@@ -62,7 +62,7 @@ def _head(record: TaskRecord) -> Markup:
             "p",
             tag("strong", (record.name or record.bundle)[:_MAX_TEXT]),
             f" {record.short_id} ",
-            _state(str(record.state)),
+            format_state(str(record.state)),
             f" {found['cause']}" if found["cause"] else None,
         ),
         tag("p", found["message"][:_MAX_TEXT]) if found["message"] else None,
@@ -76,7 +76,7 @@ def _row(record: TaskRecord) -> list[Markup | str | None]:
     return [
         tag("code", record.short_id),
         (row["name"] or row["bundle"])[:_MAX_TEXT],
-        _state(row["state"]),
+        format_state(row["state"]),
         row["cause"],
         sections.format_time(row["created"]),
         None if row["seconds"] is None else format_duration(row["seconds"]),
@@ -84,7 +84,8 @@ def _row(record: TaskRecord) -> list[Markup | str | None]:
     ]
 
 
-def _state(state: str) -> Markup:
+def format_state(state: str) -> Markup:
+    """Return a state in its colour."""
     color = _COLORS.get(state)
     return tag("strong", state, style=f"color:{color}" if color else None)
 
