@@ -119,10 +119,7 @@ class BatchRuns:
 
     def create(self, batch_id: str, found: NewBatch) -> BatchRecord:
         """Check all rows and start a batch. Raises `InputsError` with the problems of all rows."""
-        batch = self._open(found, BatchOptions(batch=batch_id, skip_invalid=found.skip_invalid))
-        self._save(batch_id, SentBatch(found.model_dump(mode="json")))
-        self._begin(batch)
-        return batch.record
+        return self._start(found, BatchOptions(batch=batch_id, skip_invalid=found.skip_invalid))
 
     def resume(self, record: BatchRecord, *, rerun_failed: bool = False) -> BatchRecord:
         """Run the rows that have not ended, or also those that did not finish.
@@ -139,10 +136,7 @@ class BatchRuns:
         options = BatchOptions(
             batch=record.id, skip_invalid=found.skip_invalid, resume=True, rerun_failed=rerun_failed
         )
-        batch = self._open(found, options)
-        self._save(record.id, SentBatch(sent.sent))
-        self._begin(batch)
-        return batch.record
+        return self._start(found, options)
 
     def recover(self) -> None:
         """Resume the batches of earlier servers of this folder, in a thread."""
@@ -155,8 +149,29 @@ class BatchRuns:
                 continue
             try:
                 self.resume(record)
-            except (LocalrunError, OSError) as error:
+            except (LocalrunError, OSError, ValueError) as error:  # ValueError: sent to another version
                 self._fail(record.id, error)
+
+    def _start(self, found: NewBatch, options: BatchOptions) -> BatchRecord:
+        batch = self._open(found, options)
+        batch_id, run = batch.record.id, _Run(batch)
+        name = f"batch-{batch.record.short_id}"
+        run.thread = threading.Thread(target=self._drive, args=(run,), name=name, daemon=True)
+        try:
+            self._save(batch_id, SentBatch(found.model_dump(mode="json")))
+            with self._changed:
+                self._runs[batch_id] = run
+                self._errors.pop(batch_id, None)
+                if self._is_closed:
+                    batch.pause()
+            run.thread.start()
+        except BaseException:
+            with self._changed:
+                self._runs.pop(batch_id, None)
+            batch.close()
+            raise
+        self._on_change(batch_id, "created")
+        return batch.record
 
     def _open(self, found: NewBatch, options: BatchOptions) -> BatchRun:
         request = read_request(found, self._bundles, self._app.settings)
@@ -168,18 +183,6 @@ class BatchRuns:
     def _save(self, batch_id: str, submission: SentBatch) -> None:
         data = msgspec.json.encode(submission)
         fs.write_atomic(str(self.store.folder(batch_id) / _SUBMISSION), data)
-
-    def _begin(self, batch: BatchRun) -> None:
-        run = _Run(batch)
-        with self._changed:
-            self._runs[batch.record.id] = run
-            self._errors.pop(batch.record.id, None)
-            if self._is_closed:
-                batch.pause()
-        name = f"batch-{batch.record.short_id}"
-        run.thread = threading.Thread(target=self._drive, args=(run,), name=name, daemon=True)
-        run.thread.start()
-        self._on_change(batch.record.id, "created")
 
     def _drive(self, run: _Run) -> None:
         batch_id = run.batch.record.id
@@ -217,7 +220,7 @@ class BatchRuns:
             self._changed.notify_all()
         run.thread.join()
 
-    def _fail(self, batch_id: str, error: LocalrunError | OSError) -> None:
+    def _fail(self, batch_id: str, error: LocalrunError | OSError | ValueError) -> None:
         message = error.message if isinstance(error, LocalrunError) else str(error)
         self._errors[batch_id] = message
         self._on_change(batch_id, "failed")

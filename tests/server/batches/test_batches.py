@@ -16,11 +16,13 @@ from localrun.batch.backend import RowResult
 from localrun.batch.results import line_of
 from localrun.batch.rows import Row
 from localrun.engines.fake import FakeContainer
+from localrun.errors import Cause, LocalrunError
 from localrun.server.batches import runs
 from localrun.server.batches.rows import ResultIndex
 from localrun.task.states import TaskState
 from localrun.undecodable import encode_record
 from tests.support.server_client import ServerEnvironment, add, serve_environment
+from tests.support.waiting import until
 
 ROWS = [{"a": 1, "b": 2}, {"a": 3, "b": 4, "id": "x"}]
 
@@ -270,6 +272,37 @@ def test_a_batch_that_is_created_while_the_server_stops_starts_no_row(batches: B
     batches.env.site.batches.close("leave")
     batch = batches.create(rows=ROWS)
     assert batches.wait(batch, "stopped")["counts"] == {}
+
+
+def test_a_batch_that_cannot_be_saved_does_not_run_and_can_be_sent_again(
+    batches: Batches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise LocalrunError("no space left", cause=Cause.DISK_FULL)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(runs.BatchRuns, "_save", fail)
+        assert batches.client.put("/batch/mine", json=batches.body(rows=ROWS)).status_code == 507
+    assert batches.client.get("/batch/mine").json()["batch"]["state"] == "stopped"
+    assert batches.client.put("/batch/mine", json=batches.body(rows=ROWS)).status_code == 200
+    assert batches.wait("mine")["counts"] == {"FINISHED": 2}
+
+
+def test_a_batch_that_cannot_be_read_keeps_no_other_from_being_resumed(batches: Batches, gate: Gate) -> None:
+    ids = [batches.create(rows=[{"a": 2, "b": 0}]) for _ in range(2)]
+    assert gate.is_reached.wait(60)
+    site = batches.env.site
+    site.batches.close("kill", 0.0)
+    gate.is_open.set()
+    (site.batches.store.folder(ids[1]) / "submission.json").write_text('{"sent": {"rows": 1}}')
+    restarted = runs.BatchRuns(site.app, site.bundle_store, lambda *_: None)
+    restarted.recover()
+
+    def states() -> dict[str, str]:
+        return {one.id: restarted.store.state(one) for one in restarted.store.newest_first()}
+
+    until(lambda: states()[ids[0]] == "ended")
+    assert states()[ids[1]] == "stopped"
 
 
 def test_an_error_of_the_engine_stops_a_batch_and_is_shown(batches: Batches) -> None:
