@@ -28,6 +28,7 @@ _OPTIONS = (
     *("platform", "command", "environment", "network", "gpus", "bind_mounts", "hardened"),
     *("writable_inputs", "hostname", "replicas", "agree", "profile", "callback"),
 )
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 
 def image_identity(source: ImageSource, cache: Path) -> str:
@@ -54,7 +55,7 @@ class Identifier:
         self, batch: str, shared: Mapping[str, str], request: Request, descriptor: Descriptor, cache: Path
     ) -> None:
         self._batch = batch
-        self._shared = dict(sorted(shared.items()))
+        self._start = hashlib.sha256(f"[{_json(dict(shared))},".encode())
         self._request = request
         self._descriptor = descriptor
         self._files = digests_in(cache)
@@ -64,8 +65,9 @@ class Identifier:
         """Return the row with its digest. Raises `InputsError` if its inputs cannot be gathered."""
         given = gather(row.request(self._request), self._descriptor).given
         contents = {str(name): self._content(value) for name, value in sorted(given.items())}
-        digest = _hash([self._shared, contents])
-        key = bytes.fromhex(digest)
+        hashed = self._start.copy()
+        hashed.update(f"{_json(contents)}]".encode())
+        digest, key = hashed.hexdigest(), hashed.digest()
         occurrence = self._seen[key]
         self._seen[key] += 1
         return msgspec.structs.replace(row, batch=self._batch, digest=digest, occurrence=occurrence)
@@ -88,5 +90,8 @@ class Identifier:
 
 
 def _hash(value: Any) -> str:
-    plain = msgspec.to_builtins(value, enc_hook=str)
-    return hashlib.sha256(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    return hashlib.sha256(_json(value).encode()).hexdigest()
+
+
+def _json(value: Any) -> str:
+    return _ENCODER.encode(msgspec.to_builtins(value, enc_hook=str))

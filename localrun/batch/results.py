@@ -92,12 +92,12 @@ def shown_inputs(row: Row) -> dict[str, Any]:
 
 
 def _shown(value: Any) -> Any:
-    if isinstance(value, FileValue | os.PathLike):
+    if isinstance(value, (str, int, float)):  # the most frequent ones
+        return mask_url(value) if isinstance(value, str) and is_url(value) else value
+    if isinstance(value, (FileValue, os.PathLike)):
         return os.fspath(value.path if isinstance(value, FileValue) else value)
-    if isinstance(value, TaskOutput):
-        return f"@task:{value.task}/{value.output}"
-    if isinstance(value, Url) or (isinstance(value, str) and is_url(value)):
-        return mask_url(value.text if isinstance(value, Url) else value)
+    if isinstance(value, (TaskOutput, Url)):
+        return str(value) if isinstance(value, Url) else f"@task:{value.task}/{value.output}"
     if isinstance(value, dict):
         return {str(name): _shown(item) for name, item in value.items()}
     if isinstance(value, list | tuple):

@@ -103,6 +103,8 @@ def override(values: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, 
 
     A region belongs to its image, and is replaced with it. A region and a crop replace each other.
     """
+    if not others:
+        return dict(values)
     replaced = {found.place for name in others if (found := parse_region_name(str(name))) is not None}
 
     def is_kept(name: str) -> bool:

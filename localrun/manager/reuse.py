@@ -39,9 +39,8 @@ class Reused(msgspec.Struct, frozen=True):
 
     def as_task(self, listeners: Sequence[Listener]) -> ActiveTask:
         """Return the finished task, after a note for the listeners. Nothing in its folder is changed."""
-        note = Event("note", self.record.id, str(self), {"reused": True})
         for listener in listeners:
-            listener(note)
+            listener(Event("note", self.record.id, str(self), {"reused": True}))
         return ActiveTask.of_result(self.record, self.workspace)
 
     def __str__(self) -> str:

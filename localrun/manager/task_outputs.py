@@ -83,6 +83,8 @@ class TaskOutputs:
             return None
 
         checked = {name: replace_references(value, name, visit) for name, value in given.items()}
+        if not problems:
+            return checked, problems
         invalid = {problem.path.split(".")[1] for problem in problems}
         return {name: value for name, value in checked.items() if parameter_of(name) not in invalid}, problems
 
@@ -150,6 +152,8 @@ class TaskOutputs:
                 return found
 
         values = {name: replace_references(value, name, visit) for name, value in given.items()}
+        if not waiting:
+            return ResolvedInputs(values, {}, sources)
         if problems and final:
             raise DependencyFailed(problems[0].message, remedy=problems[0].remedy, problems=problems[1:])
         held = {name: given[name] for name in values if parameter_of(name) in waiting}

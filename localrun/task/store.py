@@ -59,7 +59,7 @@ class TaskStore:
 
     def open(self, task_id: str) -> Workspace:
         """Return the folder of a task by its whole id, without a check."""
-        return Workspace(self.tasks / task_id)
+        return Workspace(f"{self._text}/{task_id}")
 
     def find(self, task_id: str) -> Workspace | None:
         """Return the folder of a task by its whole id, if it exists. Safe for untrusted ids."""

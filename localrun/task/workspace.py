@@ -43,7 +43,7 @@ class _Format(msgspec.Struct):
 
 
 def _below(name: str) -> cached_property[Path]:
-    return cached_property(lambda workspace: workspace.path / name)
+    return cached_property(lambda workspace: Path(f"{workspace}/{name}"))
 
 
 class Workspace:

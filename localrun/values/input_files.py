@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -23,10 +23,16 @@ _MAX_PATH = 500  # characters that are shown
 def path_of(value: Any) -> Path | None:
     """Return the absolute path that a value names; None for any other value. Links are kept."""
     if isinstance(value, FileValue):
-        return Path(os.path.abspath(value.path))  # noqa: PTH100 - keeps links
-    if isinstance(value, str) and value:
+        value = value.path
+    elif isinstance(value, str) and value:
         value = expand_path(value)
-    return Path(os.path.abspath(value)) if isinstance(value, os.PathLike) else None  # noqa: PTH100
+    return normalized(value, os.path.abspath) if isinstance(value, os.PathLike) else None  # keeps links
+
+
+def normalized(path: os.PathLike[str], rule: Callable[[os.PathLike[str]], str]) -> Path:
+    """Return the path that a rule makes of a path; the path itself if it is that, because this is faster."""
+    text = rule(path)
+    return path if isinstance(path, Path) and str(path) == text else Path(text)
 
 
 def status_of(path: Path, notes: Notes) -> os.stat_result | None:

@@ -29,6 +29,7 @@ from localrun.values.input_files import (
     is_lfs_pointer,
     is_readable,
     list_entries,
+    normalized,
     open_file,
     path_of,
     read_value,
@@ -251,7 +252,7 @@ class _Planner:
             kind.check_head(head_of(path) if kind.formats == ("text",) else b"", notes)
         # a mounted file must be readable for any user of the container
         mountable = bool(status.st_mode & stat.S_IROTH) and not self.copy
-        source = Path(os.path.realpath(path))
+        source = normalized(path, os.path.realpath)
         self.entries.append(InputEntry(target, "mount" if mountable else "copy", source=source))
 
     def _image(self, kind: Image, target: str, path: Path, notes: Notes) -> bool:

@@ -74,8 +74,7 @@ def plan(
     given = {**values, **assignments.values}
     invalid = {*assignments.invalid, *waiting}
     layout = plan_inputs(descriptor, given, notes, copy=copy, invalid=invalid, known=known)
-    geometries = links.geometry_names(descriptor.inputs)
-    raise_problems(fold_problems(notes.problems, "inputs", geometries))
+    _raise_problems(notes, descriptor)
     return PlannedInputs(layout, notes)
 
 
@@ -137,8 +136,13 @@ def check(
     given = {**values, **assignments.values}
     unknown = {*missing, *map(parameter_of, references_in(given))}
     layout = plan_inputs(descriptor, given, notes, copy=False, invalid={*assignments.invalid, *unknown})
-    raise_problems(fold_problems(notes.problems, "inputs", links.geometry_names(descriptor.inputs)))
+    _raise_problems(notes, descriptor)
     return {name: value for name, value in layout.values.items() if name in given}
+
+
+def _raise_problems(notes: Notes, descriptor: Descriptor) -> None:
+    if notes.problems:
+        raise_problems(fold_problems(notes.problems, "inputs", links.geometry_names(descriptor.inputs)))
 
 
 class _Copier(msgspec.Struct, frozen=True):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,6 +18,7 @@ from localrun.values.urls import Url
 
 _PREFIX = "task:"
 _FILES = (File, Image, Geometry)
+_SCALARS = (str, int, float, Path)
 
 
 class TaskOutput(msgspec.Struct, frozen=True):
@@ -47,6 +49,8 @@ def replace_references(value: Any, place: str, visit: Visit) -> Any:
 
     The place is that of the file below the input folder: `mask`, `masks/0`, `image.geojson`.
     """
+    if isinstance(value, _SCALARS):
+        return value
     if isinstance(value, (TaskOutput, Url)):
         return visit(place, value)
     if isinstance(value, (list, tuple)):

@@ -9,6 +9,7 @@ import re
 from typing import Literal, NamedTuple
 
 _NAME = re.compile(r"([a-zA-Z0-9_]+)((?:[/.][0-9]{1,9}|\[[0-9]{1,9}\])*)\.(geojson|crop)", re.ASCII)
+_SUFFIXES = (".geojson", ".crop")
 
 Role = Literal["region", "crop"]
 
@@ -26,7 +27,7 @@ class RegionName(NamedTuple):
 
 def parse_region_name(name: str) -> RegionName | None:
     """Return the parts of `PLACE.geojson` (a region) or `PLACE.crop`; None for any other name."""
-    found = _NAME.fullmatch(name)
+    found = _NAME.fullmatch(name) if name.endswith(_SUFFIXES) else None
     if found is None:
         return None
     parameter, indexes, suffix = found.groups()

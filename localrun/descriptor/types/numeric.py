@@ -22,6 +22,7 @@ _DECIMAL = r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
 _HEXADECIMAL = r"[-+]?0[xX](?:[0-9a-fA-F]+\.?|[0-9a-fA-F]*\.[0-9a-fA-F]+)[pP][-+]?[0-9]+"
 _JAVA_WORDS = {f"{sign}{word}" for sign in ("", "+", "-") for word in ("NaN", "Infinity")}
 _WORDS = ("nan", "inf", "-inf")  # in any letter case
+_NO_BOUNDS = (None,) * 4
 
 
 class _Ranged(DataType, frozen=True):
@@ -34,6 +35,8 @@ class _Ranged(DataType, frozen=True):
 
     def check_range(self, value: float, notes: Notes) -> None:
         """Report a value outside of the bounds; NaN satisfies every bound (App Engine)."""
+        if (self.gt, self.lt, self.geq, self.leq) == _NO_BOUNDS:
+            return
         shown = format_value(value)
         if self.gt is not None and value <= self.gt:
             notes.error(f"{shown} is not greater than {self.gt}", f"use a value greater than {self.gt}")
