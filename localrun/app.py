@@ -236,7 +236,9 @@ class App:
         while True:
             release.join(_LOOK_INTERVAL)
             if not release.is_alive():
-                return self.wait(task_id), ""
+                record = self.wait(task_id)
+                self.store.wait_released(task_id)  # another thread of this process may have ended it
+                return record, ""
             record = self.store.open(task_id).load()
             looks = looks + 1 if record.owner is not None and is_stopped(record.owner) else 0
             if looks >= _LOOKS:  # a debugger stops a process only for a moment
