@@ -19,6 +19,7 @@ from localrun.descriptor.types import format_value
 from localrun.errors import InputsError, Problem, UsageError
 from localrun.values import parse_assignments
 from localrun.values.parsing import expand_path, resolve_files
+from localrun.values.urls import is_url
 
 
 class Axis(msgspec.Struct, frozen=True):
@@ -46,7 +47,9 @@ def over(text: str) -> Axis:
     """
     name, _, pattern = text.partition("=")
     if not name or not pattern.startswith("@"):
-        raise ValueError(f"{text!r} is not NAME=@PATTERN; use --grid for values")
+        raise ValueError(f"{format_value(text)} is not NAME=@PATTERN; use --grid for values")
+    if is_url(pattern[1:]):
+        raise ValueError(f'URLs cannot be patterns; list them with --grid \'{name}=["URL", "URL"]\'')
     path = str(expand_path(pattern))
     found = [path] if Path(path).exists() else sorted(glob.glob(path, recursive=True))  # noqa: PTH207
     if not found:
@@ -61,18 +64,18 @@ def grid(text: str) -> Axis:
     """
     name, equals, values = text.partition("=")
     if not name or not equals or not values:
-        raise ValueError(f"{text!r} is not NAME=VALUE,VALUE")
+        raise ValueError(f"{format_value(text)} is not NAME=VALUE,VALUE")
     if not values.startswith("["):
         texts = values.split(",")
         if "" in texts:
-            raise ValueError(f"{text!r} has an empty value")
+            raise ValueError(f"{format_value(text)} has an empty value")
         return Axis(name, texts=texts)
     try:
         found = json.loads(values)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{format_value(values)} is not a JSON list: {error}") from None
     if not found:
-        raise ValueError(f"{text!r} has no values")
+        raise ValueError(f"{format_value(text)} has no values")
     return Axis(name, values=[resolve_files(value, Path()) for value in found])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import reprlib
 from typing import Any, ClassVar
 
@@ -21,6 +22,8 @@ _TYPE_NAMES: dict[type, str] = {  # bool before int, of which it is a subclass
     tuple: "list",
     dict: "object",
 }
+_CREDENTIALS = re.compile(r"(?<=://)[^/?#\s]*(?=@)|(?<=\?)\S+")  # of a URL, with its query
+_AFTER_SCHEME = re.compile(r"(?<=://)[^\s'\"]+")
 
 
 class Notes:
@@ -56,15 +59,16 @@ def trim(text: str) -> str:
 
 
 def format_value(value: Any) -> str:
-    """Return any value in a short form on one line, for messages."""
+    """Return any value in a short form on one line, for messages; without credentials of URLs."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, str):
+        value = _CREDENTIALS.sub("***", value) if "://" in value else value
         is_short = len(value) <= _MAX_SHOWN
         return repr(value) if is_short else f"{value[:_MAX_SHOWN]!r}... ({len(value)} characters)"
     if isinstance(value, int) and value.bit_length() > 128:
         return f"<{value.bit_length()}-bit integer>"
-    return reprlib.repr(value)
+    return _AFTER_SCHEME.sub("***", reprlib.repr(value))
 
 
 def type_mismatch(value: Any, expected: str) -> str:
