@@ -90,6 +90,8 @@ class BatchRun:
     ) -> None:
         self._source, self._options, self._notify = source, options, notify
         self._request = request
+        if request.profile == "iexec":
+            raise UsageError("a batch cannot run an iExec app", remedy="use `localrun run --profile iexec`")
         self._cache = app.settings.cache
         self._bundle = read_requested(request, self._cache)
         self._backend = backend or LocalBackend(app, request)

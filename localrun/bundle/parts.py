@@ -73,7 +73,7 @@ def _select_descriptor(names: list[str], parts: Parts) -> None:
     message = f"missing descriptor.yml; found {format_names(names)}"
     remedy = "add it at the root"
     if any(name in names for name in DOCKERFILES):
-        remedy += "; an iExec app has no descriptor: run it with `--profile iexec`"
+        remedy += "; an iExec app has no descriptor: run it with `localrun run --profile iexec`"
     parts.problems.append(Problem("", message, remedy))
 
 

@@ -155,8 +155,6 @@ def _batch(
 
     app.connect_in_background()
     request = BundleSource(bundle, None).given(choices, app.settings)
-    if request.profile == "iexec":
-        raise UsageError("a batch cannot run an iExec app", remedy="use `localrun run --profile iexec`")
     backend = backend_for(app, request, cluster=cluster, jobs=jobs, notify=notify)
     with option_hints(options.names_of_command):
         return BatchRun(app, request, source, chosen, backend=backend, notify=notify)

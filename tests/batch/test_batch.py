@@ -60,6 +60,12 @@ class Immediate:
         """Nothing is held."""
 
 
+def test_an_iexec_app_is_refused(project: Project) -> None:
+    project.request = project.request.replace(profile="iexec")
+    with pytest.raises(UsageError, match="a batch cannot run an iExec app"):
+        project.batch(pairs(1))
+
+
 def test_each_row_runs_once_and_its_result_is_in_both_tables(project: Project) -> None:
     results = list(project.batch(pairs(1, 2, 3)))
     assert sorted(result.outputs["sum"] for result in results) == [2, 3, 4]
