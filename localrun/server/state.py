@@ -206,7 +206,7 @@ class ServerState:
 
     @property
     def waiting_count(self) -> int:
-        """The number of tasks of this process that wait for admission."""
+        """The number of tasks of this process that wait for admission, or for outputs of other tasks."""
         return self._count(TaskState.QUEUING, TaskState.QUEUED)
 
     def phase_counts(self) -> dict[str, int]:

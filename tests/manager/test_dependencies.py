@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -199,6 +200,27 @@ def test_a_task_cannot_depend_on_itself(env: Environment) -> None:
         env.app.manager.create_task(
             {**payload, "inputs": {"a": {"task": "own", "output": "sum"}, "b": 1}}, task_id="own"
         )
+
+
+def test_a_task_cannot_depend_on_itself_through_others(env: Environment) -> None:
+    dying, other = (App(env.app.settings, env.engine) for _ in range(2))
+    payload = {"bundle": str(env.bundle), "image": env.image}
+    own = dying.manager.create_task({**payload, "inputs": {"a": 1}}, task_id="own")  # waits for an upload
+    chain = [own]
+    for _ in range(3):
+        given = {"a": {"task": chain[-1].id, "output": "sum"}, "b": 1}
+        chain.append(dying.manager.create_task({**payload, "inputs": given}))
+    dying.manager.shutdown(on_exit="leave")
+    shutil.rmtree(own.workspace.path)  # not by localrun, which keeps a task that others need
+    request = Request(env.bundle, image=env.image, pull="never")
+    for last in chain[1:]:
+        given = {"a": TaskOutput(last.id, "sum"), "b": 1}
+        with pytest.raises(InputsError) as caught:
+            other.manager.submit(request.replace(values=given), task_id="own")
+        (problem,) = caught.value.problems
+        says = f"task {last.short_id} waits for an output of this task: each would depend on the other"
+        assert (problem.path, problem.message) == ("inputs.a", says)
+    assert {one.id for one in other.tasks()} == {one.id for one in chain[1:]}
 
 
 def test_a_task_over_http_may_wait_for_uploads_and_for_an_output(env: Environment, gate: Gate) -> None:

@@ -29,6 +29,7 @@ def test_a_task_waits_for_the_output_of_another_one(tmp_path: Path) -> None:
         (shown,) = [one for one in view["inputs"] if one["name"] == "a"]
         assert (shown["missing"], shown["sources"][0]["text"]) == (True, f"from task {first[:8]}/sum")
         assert view["headline"]["message"] == says
+        assert env.client.get("/heartbeat").json()["waiting"] == 1
         opened.set()
         assert env.wait(second)["outputs"] == {"sum": 8}
         assert env.client.delete(f"/task/{first}").status_code == 200
