@@ -159,10 +159,11 @@ class Submitter:
             why = "its inputs are downloaded" if is_downloaded else "not all of its inputs are known yet"
             return NotReused((why,))
         layout, unread = planned.planned.layout, contents.digests
-        if contents.unread_size:
+        if not contents.is_complete:
+            size = contents.unread_size
+            what = f"{format_bytes(size)} of files" if size else "files"
             for listener in listeners:
-                size = format_bytes(contents.unread_size)
-                listener(Event("note", "", f"reading {size} of files to compare them with earlier tasks"))
+                listener(Event("note", "", f"reading {what} to compare them with earlier tasks"))
             contents = found.contents = self._inputs.contents.read(
                 layout, found.plan.bind_mounts, request.secrets, everything=True
             )

@@ -152,8 +152,8 @@ def add_result(record: TaskRecord, workspace: Workspace, descriptor: Descriptor,
 
 
 def _have_changed(plan: RunPlan, settings: Settings) -> bool:
-    """Return whether a file that the container could read has changed since the task was submitted."""
-    if plan.contents is None:
+    """Return whether a file that the container could read has, or may have, changed since the submission."""
+    if plan.contents is None or not all(plan.contents.values()):
         return True
     found = ((Path(source), plan.mount_states.get(place)) for source, place in plan.mounts)
     if any(FileState.of(path.stat()) != before for path, before in found):

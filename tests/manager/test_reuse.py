@@ -17,6 +17,7 @@ from localrun.engines.fake import FakeContainer
 from localrun.task.active import ActiveTask
 from localrun.task.record import BindMount, TaskRecord
 from localrun.task.states import TaskState
+from localrun.values.reuse import contents
 from localrun.values.reuse.index import ReuseIndex
 from localrun.values.reuse.seal import Seal
 from tests.support import descriptors
@@ -364,6 +365,22 @@ def test_a_mounted_folder_counts_by_its_content(bench: Bench) -> None:
     assert bench.submit(bind_mounts=mounts).reused
     (source / "main.py").write_text("two")
     assert bench.reasons(bind_mounts=mounts) == ["mounts./app changed"]
+
+
+def test_a_mounted_folder_with_many_files_is_looked_at_on_request_only(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(contents, "_MOST_FILES", 2)
+    source = bench.folder / "source"
+    source.mkdir()
+    for name in "abc":
+        (source / name).write_text(name)
+    mounts = [BindMount(source=str(source), target="/app")]
+    first = bench.run("no", bind_mounts=mounts)
+    assert first.run_plan.contents == {"mounts./app": ""}
+    second = bench.run(bind_mounts=mounts)
+    assert second.id != first.id
+    assert bench.run(bind_mounts=mounts).id == second.id
 
 
 def test_a_writable_mount_is_never_reused(bench: Bench) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import math
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,7 +19,7 @@ from localrun.values.layout import InputEntry, InputLayout
 from localrun.values.reuse.digests import digests_in
 
 CHEAP = 1 << 20  # bytes of a task's files that are read although its result may never be reused
-_MOST_FILES = 1000  # likewise
+_MOST_FILES = 1000  # likewise, and the most of a mount that are looked at
 _REGION = ".geojson"
 _NO_SECRETS: Mapping[str, str] = {}
 
@@ -28,11 +30,17 @@ class Contents(msgspec.Struct, frozen=True):
     """The contents of a task's files, by the part of its fingerprint.
 
     `digests` are `0x...` for contents that were read, `~...` for files that were not, by their names in the
-    task and their states, and empty for files that cannot be read. `sources` are all files, in which state.
+    task and their states, and empty for files that cannot be read, or are too many to look at. `sources` are
+    all files, in which state.
     """
 
     digests: dict[str, str]
     sources: tuple[tuple[str, str, FileState], ...] = ()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all contents were read."""
+        return all(digest.startswith("0x") for digest in self.digests.values())
 
     @property
     def unread_size(self) -> int:
@@ -62,17 +70,17 @@ class ContentReader:
     ) -> Contents:
         """Return the contents of the inputs that have files, and of mounts and secrets.
 
-        Unless `everything`, at most `CHEAP` bytes of files are read.
+        Unless `everything`, at most `CHEAP` bytes of files are read, and no mounts with more than 1,000 files.
         """
         budget = None if everything else _Budget()
         found: dict[str, str] = {}
         sources: list[tuple[str, str, FileState]] = []
-        for part, files in _parts(layout, mounts):
+        for part, files in _parts(layout, mounts, math.inf if everything else _MOST_FILES):
             states: dict[str, FileState] = {}
             try:
                 pairs = sorted(files, key=lambda pair: pair[0])
                 found[part] = self._digest(pairs, states, budget)
-            except OSError:  # the task reports it, or the file changes all the time
+            except OSError:  # the task reports it, the file changes all the time, or there are too many
                 found[part] = ""
             sources += ((part, path, state) for path, state in states.items())
         found |= {f"{SECRETS}{name}": self._digest_secret(value) for name, value in secrets.items()}
@@ -119,7 +127,7 @@ class _Budget:
 
 
 def _parts(
-    layout: InputLayout, mounts: Iterable[BindMount]
+    layout: InputLayout, mounts: Iterable[BindMount], most_files: float
 ) -> Iterator[tuple[str, Iterable[tuple[str, Source]]]]:
     """Yield the parts of the fingerprint that have files: each with its place and its source."""
     groups: dict[str, list[InputEntry]] = {}
@@ -134,7 +142,7 @@ def _parts(
                 ((one.target, one.content if one.kind == "text" else one.source) for one in kept),
             )
     for mount in mounts:
-        yield mount_part(mount.target), _mounted(Path(mount.source))
+        yield mount_part(mount.target), _mounted(Path(mount.source), most_files)
 
 
 def _name(target: str, inputs: Mapping[str, object]) -> str:
@@ -143,12 +151,18 @@ def _name(target: str, inputs: Mapping[str, object]) -> str:
     return head if head in inputs else head.removesuffix(_REGION)
 
 
-def _mounted(source: Path) -> Iterator[tuple[str, Source]]:
-    """Yield the files of a mounted path. Reading fails for anything but files, folders and links."""
+def _mounted(source: Path, most: float) -> Iterator[tuple[str, Source]]:
+    """Yield the files of a mounted path. Reading fails for anything but files, folders and links.
+
+    Raises `OSError` if there are more than `most`.
+    """
     if not source.is_dir():
         yield "", source
         return
     for path, folders, names in os.walk(source):
+        most -= len(folders) + len(names)
+        if most < 0:
+            raise OSError(errno.EFBIG, "too many files", str(source))
         for name in (*names, *folders):
             file = Path(path, name)
             mode = file.lstat().st_mode
