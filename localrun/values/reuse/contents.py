@@ -70,7 +70,7 @@ class ContentReader:
     ) -> Contents:
         """Return the contents of the inputs that have files, and of mounts and secrets.
 
-        Unless `everything`, at most `CHEAP` bytes of files are read, and no mounts with more than 1,000 files.
+        Unless `everything`, at most `CHEAP` bytes are read, and no mounts with more than 1,000 files.
         """
         budget = None if everything else _Budget()
         found: dict[str, str] = {}
