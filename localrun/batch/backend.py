@@ -68,7 +68,7 @@ def _message(record: TaskRecord) -> str:
 
 
 class Backend(Protocol):
-    """Runs rows. Only `cancel` and `states` may be called from another thread than the others.
+    """Runs rows. Only `cancel`, `states` and `nodes` may be called from another thread than the others.
 
     `slots` is the number of rows to keep in flight at most: enough that none of the machines is idle.
     The task of each result is in the folder of tasks of this machine, with its outputs.
@@ -94,11 +94,16 @@ class Backend(Protocol):
     def next(self, timeout: float | None = None) -> RowResult | None:
         """Return the next row that has ended; None after `timeout` seconds, or if none is in flight.
 
+        Without a timeout, None means that `nodes` may have changed.
+
         Raises `LocalrunError` if the end of a row cannot be known.
         """
 
     def states(self) -> Mapping[str, int]:
         """Return how many of the rows in flight are in each state."""
+
+    def nodes(self) -> Mapping[str, int]:
+        """Return how many rows run on each node of a cluster, by its name."""
 
     def cancel(self, grace: float | None = None) -> None:
         """Stop the rows in flight, and return when nothing of them remains.

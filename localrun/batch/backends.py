@@ -23,11 +23,19 @@ def backend_for(
 
     if cluster is None:
         return LocalBackend(app, request, jobs, warn)
+    check_address(cluster)
+    from localrun.batch.cluster.backend import ClusterBackend
+
+    return ClusterBackend(app, request, cluster, jobs=jobs, notify=notify, warn=warn)
+
+
+def check_address(cluster: str) -> None:
+    """Raise `UsageError` unless this is the address of a cluster, and the package for it is installed."""
     try:
-        from localrun.batch.cluster.backend import ClusterBackend
+        from localrun.batch.cluster.connection import parse_address
     except ModuleNotFoundError as error:
         raise UsageError(
             f"a cluster needs the package {error.name}",
             remedy="install it: `pip install 'localrun-tasks[cluster]'`",
         ) from error
-    return ClusterBackend(app, request, cluster, jobs=jobs, notify=notify, warn=warn)
+    parse_address(cluster)

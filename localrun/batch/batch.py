@@ -202,7 +202,8 @@ class BatchRun:
         """Save the record with its changes, unless the batch was released."""
         with self._guard:
             if self._lock is not None:
-                self.record = self.record.replace(counts=dict(self._counts), **changes)
+                nodes = dict(self._backend.nodes()) if self._in_flight else {}
+                self.record = self.record.replace(counts=dict(self._counts), nodes=nodes, **changes)
                 self._store.save(self.record)
                 self._saved = time.monotonic()
 
@@ -248,7 +249,8 @@ class BatchRun:
 
     def progress(self) -> BatchCounts:
         """Return the numbers of rows by state. Thread-safe."""
-        return BatchCounts(self.checked.total, dict(self._counts), self._backend.states())
+        backend = self._backend
+        return BatchCounts(self.checked.total, dict(self._counts), backend.states(), backend.nodes())
 
     def summary(self) -> dict[str, Any]:
         """Return what became of the batch, as plain JSON."""
@@ -323,6 +325,8 @@ class BatchRun:
     def _next(self, timeout: float | None) -> Iterator[RowResult]:
         result = self._backend.next(timeout)
         if result is None:
+            if timeout is None and self._backend.nodes() != self.record.nodes:
+                self._update()
             return
         self._in_flight -= 1
         if self._stopped and result.state is TaskState.KILLED:  # it runs again when the batch is resumed

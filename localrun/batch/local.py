@@ -172,6 +172,9 @@ class LocalBackend:
         active = self._app.manager.get_all_active_tasks()
         return Counter(str(task.record.state) for task in active if task.id in in_flight)
 
+    def nodes(self) -> Mapping[str, int]:
+        return {}
+
     def cancel(self, grace: float | None = None) -> None:
         self._cancelled, self._grace = True, grace
         with self._lock:

@@ -29,8 +29,9 @@ class BatchRecord(Frozen, frozen=True, kw_only=True):
     `source` describes the rows. `results` is the table of results as JSON Lines; a CSV file of the same name
     lies beside it. `output` is the folder of the output files; empty: those of the tasks. `written_output`
     is its path in the results. `counts` are the ended rows by state, `total` all rows, `invalid` those that
-    were skipped. `attempt` counts from 1 how often rows were stopped or run again. `identity` are the digests
-    of what all rows share, by name. Times are in seconds since 1970.
+    were skipped, and `nodes` how many run on each node of a cluster. `attempt` counts from 1 how often rows
+    were stopped or run again. `identity` are the digests of what all rows share, by name. Times are in
+    seconds since 1970.
     """
 
     id: str
@@ -45,6 +46,7 @@ class BatchRecord(Frozen, frozen=True, kw_only=True):
     total: int = 0
     counts: dict[str, int] = msgspec.field(default_factory=dict)
     invalid: int = 0
+    nodes: dict[str, int] = msgspec.field(default_factory=dict)
     attempt: int = 1
     identity: dict[str, str] = msgspec.field(default_factory=dict)
     owner: ProcessId | None = None

@@ -24,15 +24,17 @@ _RECENT = 200  # ended rows from which the rate is computed
 _MOST_FAILURES = 20  # that are shown as they happen
 _STATES = [str(state) for state in (*_FINAL, *(one for one in TaskState if one not in _FINAL))]
 _NARROW = 79  # characters of a line on a terminal of unknown width
+_MOST_NODES = 4  # whose names are shown
 _WIDTH = 200  # characters of a failure
 
 
 class BatchCounts(msgspec.Struct, frozen=True):
-    """How far a batch is: all rows, ended rows by state, and rows in flight by state."""
+    """How far a batch is: all rows, ended rows by state, rows in flight by state, running ones by node."""
 
     total: int
     ended: Mapping[str, int]
     in_flight: Mapping[str, int]
+    nodes: Mapping[str, int] = msgspec.field(default_factory=dict)
 
     @property
     def done(self) -> int:
@@ -132,10 +134,20 @@ class BatchProgress:
         return (len(self._ends) - 1) / seconds if seconds > 0 else 0.0
 
 
+def _places(nodes: Mapping[str, int]) -> str:
+    """Return e.g. ` (node1 4, node2 4)`."""
+    if len(nodes) > _MOST_NODES:
+        return f" (on {len(nodes)} nodes)"
+    named = ", ".join(f"{name} {count:,}" for name, count in sorted(nodes.items()))
+    return escape_control_chars(f" ({named})") if named else ""
+
+
 def progress_line(counts: BatchCounts, rate: float, *, ended: bool = False) -> str:
     """Return e.g. `12/500 rows, 10 FINISHED, 2 FAILED, 8 RUNNING, 3.1 rows/s, 2 min 37 s left`."""
     groups = (counts.ended, counts.in_flight)
     states = [f"{found[state]:,} {state}" for found in groups for state in sorted(found, key=_STATES.index)]
+    where = _places(counts.nodes)
+    states = [f"{text}{where}" if text.endswith(" RUNNING") else text for text in states]
     parts = [f"{counts.done:,}/{counts.total:,} rows", *states]
     if rate:
         parts.append(f"{rate:.2g} rows/s" if rate < 10 else f"{rate:.0f} rows/s")

@@ -17,7 +17,7 @@ from localrun.undecodable import encode_record
 
 _FORMAT = 1  # changed if a new version would give other results for the same parts
 _INPUTS = "inputs."
-_MOUNTS = "mounts."
+MOUNTS = "mounts."
 SECRETS = "secrets."
 _SHOWN = 40  # characters of a value in a difference
 _PLAN_FIELDS = ("command", "hardened", "writable_inputs", "hostname", "profile", "callback")
@@ -29,7 +29,7 @@ Parts = dict[str, str]
 
 def mount_part(target: str) -> str:
     """Return the name of the content that is mounted at `target`."""
-    return f"{_MOUNTS}{target}"
+    return f"{MOUNTS}{target}"
 
 
 def parts_of(record: TaskRecord, descriptor: bytes) -> Parts:
@@ -126,7 +126,7 @@ def _shown(name: str, value: str | None) -> str | None:
     """Return a value for display; None if it is a content, long, or might be a secret."""
     if value is None:
         return "(not set)"
-    is_plain = not name.startswith(("environment.", SECRETS, _MOUNTS)) and len(value) <= _SHOWN
+    is_plain = not name.startswith(("environment.", SECRETS, MOUNTS)) and len(value) <= _SHOWN
     if not is_plain or not value or value[:1] == _UNREAD or value.startswith(_CONTENT):
         return None
     from localrun.masking.redaction import Redactor

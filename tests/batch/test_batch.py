@@ -53,6 +53,8 @@ class Immediate:
     def states(self) -> Mapping[str, int]:
         return {}
 
+    nodes = states
+
     def cancel(self, grace: float | None = None) -> None:
         """Nothing runs."""
 

@@ -31,6 +31,16 @@ class Terminal(io.StringIO):
             "12/500 rows, 10 FINISHED, 2 FAILED, 3 QUEUING, 8 RUNNING, 3.1 rows/s, 2 min 35 s left",
         ),
         (
+            BatchCounts(9, {}, {"RUNNING": 6, "QUEUING": 3}, {"node2": 4, "node\x1b1": 2}),
+            0.0,
+            "0/9 rows, 3 QUEUING, 6 RUNNING (node\\x1b1 2, node2 4)",
+        ),
+        (
+            BatchCounts(9, {}, {"RUNNING": 5}, {f"n{number}": 1 for number in range(5)}),
+            0.0,
+            "0/9 rows, 5 RUNNING (on 5 nodes)",
+        ),
+        (
             BatchCounts(10_000, {"FINISHED": 9_999}, {"RUNNING": 1}),
             812.3,
             "9,999/10,000 rows, 9,999 FINISHED, 1 RUNNING, 812 rows/s, 1 ms left",

@@ -21,6 +21,7 @@ from localrun.batch.cluster.placement import Placement
 from localrun.batch.cluster.results import Importer
 from localrun.batch.cluster.reuse import ClusterReuse
 from localrun.batch.cluster.supply import Supply
+from localrun.batch.cluster.worker import ignore_timeouts
 from localrun.batch.local import refused
 from localrun.batch.rows import Row
 from localrun.bundle.reader import Bundle
@@ -32,6 +33,7 @@ from localrun.task.states import TaskState
 
 _SPARE = 2  # rows for each one that runs, so that no node waits for the client
 _MOST_SLOTS = 512
+_LOOK = 2.0  # seconds until a batch sees how many rows run
 
 
 class ClusterBackend:
@@ -67,17 +69,19 @@ class ClusterBackend:
         self._cancelled = False
         self._connection: ClusterConnection | None = None
         self._placement: Placement | None = None
-        self._loop = asyncio.new_event_loop()
         self._calls: set[futures.Future[None]] = set()  # of other threads
         self._is_closed = False
         self._lock = threading.Lock()  # of the two before
-        self._thread = threading.Thread(target=self._loop.run_forever, name="cluster", daemon=True)
+        self._loop: asyncio.AbstractEventLoop | None = None  # until the first row is about to start
 
     def prepare(self, bundle: Bundle) -> str:
         """Connect to the cluster, and build or pull an image here that the bundle does not contain."""
         self._needed = _needed(self._request, bundle)
         identity = self._supply.prepare(bundle, self._check_cancelled)
         self._reuse.prepare(bundle)
+        self._loop = loop = asyncio.new_event_loop()
+        loop.set_exception_handler(ignore_timeouts)
+        self._thread = threading.Thread(target=loop.run_forever, name="cluster", daemon=True)
         self._thread.start()
         self._in_loop(self._connect())
         return identity
@@ -87,12 +91,13 @@ class ClusterBackend:
             raise TaskKilled("stopped before the first row started", remedy="run it again")
 
     async def _connect(self) -> None:
-        self._connection = ClusterConnection(self._address, _environment(self._app.settings), self._notify)
+        mounts = tuple(mount.source for mount in self._request.bind_mounts)
+        environment = _environment(self._app.settings)
+        self._connection = ClusterConnection(self._address, environment, self._notify, mounts)
         await self._connection.connect()
         self._check_fits(self._connection)
-        self._placement = Placement(
-            self._connection, self._supply, self._app.store, self._importer, self._needed
-        )
+        self._placement = Placement(self._connection, self._supply, self._app, self._importer, self._needed)
+        self._connection.watch()
 
     def _check_fits(self, connection: ClusterConnection) -> None:
         nodes = list(connection.nodes.values())
@@ -121,9 +126,13 @@ class ClusterBackend:
 
     def states(self) -> Mapping[str, int]:
         in_flight = len(self._rows)
-        running = min(in_flight, self._running_at_once())
+        running = min(in_flight, sum(self.nodes().values()))
         found = {"RUNNING": running, "QUEUING": in_flight - running}
         return {state: count for state, count in found.items() if count}
+
+    def nodes(self) -> Mapping[str, int]:
+        connection = self._connection
+        return {} if connection is None else connection.running
 
     # -- the protocol of a backend ---------------------------------------------------------------
 
@@ -132,20 +141,22 @@ class ClusterBackend:
         if isinstance(found, RowResult):
             self._ended.put(found)
         else:
+            assert self._loop is not None
             self._loop.call_soon_threadsafe(self._start, row, attempt, found)
 
     def _start(self, row: Row, attempt: int, not_reused: tuple[str, ...]) -> None:
         if self._cancelled:
             self._ended.put(_killed(row))
             return
-        task = self._loop.create_task(self._run(row, attempt, not_reused), name=f"row-{row.number}")
+        task = asyncio.get_running_loop().create_task(
+            self._run(row, attempt, not_reused), name=f"row-{row.number}"
+        )
         self._rows.add(task)
         task.add_done_callback(partial(self._on_done, row))
 
     def next(self, timeout: float | None = None) -> RowResult | None:
         try:
-            block = timeout is None or timeout > 0
-            return self._ended.get(block, timeout if block else None)
+            return self._ended.get(timeout != 0, _LOOK if timeout is None else timeout)
         except Empty:
             return None
 
@@ -172,7 +183,7 @@ class ClusterBackend:
 
     def close(self) -> None:
         """Disconnect, after every `cancel` has returned; the workers of `local:N` end."""
-        if self._thread.is_alive():
+        if self._loop is not None and not self._is_closed:
             self._in_loop(self._close())
             with self._lock:
                 self._is_closed = True
@@ -180,7 +191,6 @@ class ClusterBackend:
             futures.wait(calls)  # a signal may stop the rows just now
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
-        if not self._loop.is_closed():
             self._loop.close()
         self._supply.close()
 
@@ -193,7 +203,7 @@ class ClusterBackend:
     def _in_loop(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine in the thread of the cluster, unless that has ended."""
         with self._lock:
-            if self._is_closed:
+            if self._is_closed or self._loop is None:
                 work.close()
                 return
             call = asyncio.run_coroutine_threadsafe(work, self._loop)

@@ -7,7 +7,8 @@ import logging
 import pickle
 import pkgutil
 import platform
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from importlib.metadata import version
 from typing import Any, TypeVar
@@ -18,7 +19,7 @@ from localrun._version import __version__
 from localrun.batch.cluster import worker
 from localrun.batch.cluster.node import NodeFacts, new_session
 from localrun.batch.cluster.orders import KEY_SIZE, Failure, SentFile
-from localrun.errors import Cause, LocalrunError, Problem, UsageError
+from localrun.errors import Cause, InputsError, LocalrunError, Problem, UsageError
 
 _DISTRIBUTED = version("distributed")
 _SCHEMES = ("tcp", "tls", "ws", "wss", "ucx", "inproc")  # of Dask
@@ -28,6 +29,7 @@ _HANDSHAKE = 5.0  # seconds, after the connection
 _DIRECT_TIMEOUT = 5.0  # seconds
 _PATIENCE = 600.0  # seconds to wait for a scheduler that is gone
 _PAUSE = 1.0  # seconds between two attempts
+_LOOK = 2.0  # seconds between two looks at what runs
 _CHUNK = 4 * 1024**2  # bytes of a file in one message
 _SOURCES = {  # what must be the same everywhere -> where Python finds it
     "localrun": "localrun._version:__version__",
@@ -61,17 +63,22 @@ class ClusterConnection:
     """A cluster and its usable workers. All methods run in one event loop.
 
     `environment` are the variables of the workers of `local:N`. `notify` receives what a user should know.
+    A worker is usable if it has the paths `mounts`, too.
     """
 
-    def __init__(self, address: str, environment: dict[str, str], notify: Notify) -> None:
+    def __init__(
+        self, address: str, environment: dict[str, str], notify: Notify, mounts: tuple[str, ...] = ()
+    ) -> None:
         self.address = address
         self.session = new_session()
         self.key = _new_key()
         self.nodes: dict[str, NodeFacts] = {}  # by the address of the worker
         self.ended: dict[str, str] = {}  # task -> a worker that has its result
+        self.running: dict[str, int] = {}  # name of a node -> rows of this client that run there
         self._local = parse_address(address)
         self._environment = environment
-        self._notify = notify
+        self.notify = notify
+        self._mounts = mounts
         self._client: Any = None
         self._cluster: Any = None
         self._changed = asyncio.Event()
@@ -84,8 +91,8 @@ class ClusterConnection:
     def client(self) -> Any:
         return self._client
 
-    async def connect(self) -> None:
-        """Connect, and prepare the workers. Raises `LocalrunError`, e.g. for other versions."""
+    async def connect(self, *, strict: bool = True) -> None:
+        """Connect, and prepare the workers. Raises `LocalrunError`, with `strict` also for a bad worker."""
         for name in ("distributed", "distributed.client"):  # what concerns the user is a note or an error
             logging.getLogger(name).setLevel(_SILENT)
         if self._local and self._cluster is None:
@@ -112,12 +119,12 @@ class ClusterConnection:
             except BaseException:
                 await _quietly(client.close(timeout=_PAUSE))  # type: ignore[no-untyped-call]
                 raise
+            self._client.subscribe_topic("all", self._on_event)
+            await self._set_up(list(await self._client.nthreads()), strict=strict)
         except (OSError, ValueError, TypeError) as error:
             raise unreachable(self.address, error) from error
-        self._client.subscribe_topic("all", self._on_event)
-        await self._set_up(list(await self._client.nthreads()), strict=True)
         if not self.nodes:
-            self._notify(
+            self.notify(
                 f"the cluster {self.address} has no workers yet; start one: `dask worker {self.address}`"
             )
 
@@ -127,35 +134,52 @@ class ClusterConnection:
         """Make workers usable. With `strict`, raise `LocalrunError` if one cannot be used."""
         if not workers:
             return
-        problems = await self._other_versions(workers)
+        names = await self._names(workers)
+        problems = await self._other_versions(names)
+        remedy = f"install localrun-tasks[cluster] {__version__} and distributed {_DISTRIBUTED} there"
         good = [address for address in workers if address not in problems]
         facts = await self._client.run(worker.install, workers=good, on_error="return") if good else {}
         for address, found in facts.items():
             if not isinstance(found, NodeFacts):
-                problems[address] = Problem(address, f"cannot prepare the worker: {found}", "see its log")
+                problems[address] = Problem(names[address], f"cannot be prepared: {found}", "see its log")
                 continue
-            self.ended.update(dict.fromkeys(await self._open(address), address))
-            self.nodes[address] = found
+            try:
+                self.ended.update(dict.fromkeys(await self._open(address), address))
+                self.nodes[address] = found
+            except ConnectionLost as error:
+                problems[address] = Problem(names[address], str(error), "see its log")
+            except LocalrunError as error:
+                problems[address] = Problem(names[address], error.message, error.remedy)
+                remedy = "fix the problems listed"
         self._refused |= problems.keys()
         if problems and strict:
             raise LocalrunError(
                 f"{len(problems)} of {len(workers)} workers of {self.address} cannot run rows",
-                remedy=f"install localrun-tasks[cluster] {__version__} and distributed {_DISTRIBUTED} there",
+                remedy=remedy,
                 cause=Cause.ENGINE_UNREACHABLE,
                 problems=sorted(problems.values(), key=lambda problem: problem.path),
             )
         for problem in problems.values():
-            self._notify(f"a new worker is not used: {problem}")
+            self.notify(f"a new worker is not used: {problem}")
         self._announce_change()
 
-    async def _other_versions(self, workers: list[str]) -> dict[str, Problem]:
-        """Return a problem for each worker whose versions differ from those of the client."""
+    async def _names(self, workers: list[str]) -> dict[str, str]:
+        """Return e.g. `worker node1 (tcp://10.0.0.2:40001)` for each address."""
+        known = (await self._client.scheduler.identity())["workers"]
+        named = {address: known.get(address, {}).get("name", address) for address in workers}
+        return {
+            address: f"worker {address if name == address else f'{name} ({address})'}"
+            for address, name in named.items()
+        }
+
+    async def _other_versions(self, names: Mapping[str, str]) -> dict[str, Problem]:
+        """Return a problem for each of these workers whose versions differ from those of the client."""
+        workers = list(names)
         own = {"localrun": __version__, "distributed": _DISTRIBUTED}
         found = {
             name: await self._client.run(pkgutil.resolve_name, source, workers=workers, on_error="return")
             for name, source in _SOURCES.items()
         }
-        names = (await self._client.scheduler.identity())["workers"]
         own["Python"] = _minor(platform.python_version())
         found["Python"] = await self._client.run(platform.python_version, workers=workers, on_error="return")
         problems = {}
@@ -169,13 +193,11 @@ class ClusterConnection:
                     shown = theirs if isinstance(theirs, str) else "is not installed"
                     wrong.append(f"{name} {shown}, the client has {expected}")
             if wrong:
-                name = names.get(address, {}).get("name", address)
-                shown = address if name == address else f"{name} ({address})"
-                problems[address] = Problem(f"worker {shown}", "; ".join(wrong))
+                problems[address] = Problem(names[address], "; ".join(wrong))
         return problems
 
     async def _open(self, address: str) -> tuple[str, ...]:
-        found: tuple[str, ...] = await self.call(address, "open", self.session, self.key)
+        found: tuple[str, ...] = await self.call(address, "open", self.session, self.key, self._mounts)
         return found
 
     async def reopen(self, address: str) -> None:
@@ -232,6 +254,24 @@ class ClusterConnection:
             return None
         return [address for address in self.nodes if address not in avoid]
 
+    def watch(self) -> None:
+        """Keep `running` up to date until the end."""
+        self._tasks.add(asyncio.ensure_future(self._watch()))
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK)
+            nodes = list(self.nodes.items())
+            calls = (
+                asyncio.wait_for(self.call(address, "running", self.session), _DIRECT_TIMEOUT)
+                for address, _ in nodes
+            )
+            counts = await asyncio.gather(*calls, return_exceptions=True)
+            found: Counter[str] = Counter()
+            for (_, node), count in zip(nodes, counts, strict=True):
+                found[node.name] += count if isinstance(count, int) else 0
+            self.running = dict(+found)
+
     # -- messages --------------------------------------------------------------------------------
 
     async def call(self, address: str, call: str, *arguments: Any) -> Any:
@@ -262,10 +302,15 @@ class ClusterConnection:
         return bytes(found[address])
 
     async def send_file(self, address: str, sent: SentFile) -> None:
-        """Send a file to the node of a worker in parts. Raises as `call`, and `OSError`."""
+        """Send a file to the node of a worker in parts. Raises as `call`, and `InputsError`."""
         offset = await self.call(address, "write", sent, 0, b"")  # another row may have sent it
         while offset < sent.size:
-            data = await asyncio.to_thread(_read, sent.path, offset)
+            try:
+                data = await asyncio.to_thread(_read, sent.path, offset)
+            except OSError as error:
+                raise InputsError(
+                    f"cannot read {sent.path}: {error.strerror}", remedy="restore it, and resume the batch"
+                ) from error
             if not data:
                 message = f"{sent.path} became shorter while it was sent"
                 raise LocalrunError(message, remedy="resume the batch")
@@ -278,14 +323,14 @@ class ClusterConnection:
         async with self._lock:
             if self._client is not lost:
                 return
-            self._notify(f"lost the scheduler {self.address}; waiting for it")
-            await _quietly(self._client.close(timeout=_PAUSE))
+            self.notify(f"lost the scheduler {self.address}; waiting for it")
             self.nodes.clear()
             self._refused.clear()
             deadline = asyncio.get_running_loop().time() + _PATIENCE
             while True:
+                await _quietly(self._client.close(timeout=_PAUSE))
                 try:
-                    await self.connect()
+                    await self.connect(strict=False)
                     return
                 except LocalrunError as error:
                     if asyncio.get_running_loop().time() > deadline:

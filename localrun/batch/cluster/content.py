@@ -15,12 +15,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from localrun import fs
-from localrun.batch.cluster.orders import SentFile, SentFolder, hash_file, machine
+from localrun.batch.cluster.orders import SentFile, SentFolder, machine
 from localrun.copying import DiskLimit
 from localrun.errors import LocalrunError
 from localrun.task.file_state import FileState
+from localrun.values.reuse.digests import ContentDigests
 
-_MOST_DIGESTS = 10_000  # that are remembered
 _IDLE = 600.0  # seconds without a chunk after which an upload is given up
 
 
@@ -42,15 +42,16 @@ class _Upload:
 class ContentStore:
     """The files of clients on a node. Thread-safe, and shared by the workers of a machine.
 
-    Nothing is written above `disk_limit` percent of the disk.
+    Nothing is written above `disk_limit` percent of the disk. `digests` are told those of the files, so that
+    results can be reused by content.
     """
 
-    def __init__(self, path: Path, disk_limit: float = 100.0) -> None:
+    def __init__(self, path: Path, digests: ContentDigests, disk_limit: float = 100.0) -> None:
         self.path = path
+        self._digests = digests
         self._disk_limit = disk_limit
         self._lock = threading.Lock()
         self._uploads: dict[str, _Upload] = {}
-        self._digests: dict[FileState, str] = {}  # of files on shared file systems, by their state
 
     def locate(self, sent: SentFile) -> Path | None:
         """Return the path of a file: that of the client if shared, else in the store; None if missing."""
@@ -146,6 +147,7 @@ class ContentStore:
                     temp.hardlink_to(other)
                     temp.replace(found)
             os.utime(folder)  # it is in use
+            self._digests.add(FileState.of(found.stat()), f"0x{sent.digest}")
         except OSError:
             return None
         return found
@@ -155,19 +157,15 @@ class ContentStore:
 
     def _is_shared(self, sent: SentFile) -> bool:
         """Return whether this machine sees the file of the client under the same path."""
+        digest = f"0x{sent.digest}"
         try:
-            with fs.open_regular(sent.path) as stream:
-                status = os.fstat(stream.fileno())
-                if status.st_size != sent.size:
-                    return False
-                state = FileState.of(status)
-                if sent.machine and (sent.machine, sent.state) == (machine(), state):
-                    return True
-                if state not in self._digests:
-                    if len(self._digests) >= _MOST_DIGESTS:
-                        self._digests.clear()
-                    self._digests[state] = hash_file(stream)
-                return self._digests[state] == sent.digest
+            state = FileState.of(os.stat(sent.path))  # noqa: PTH116 - may be no text
+            if state.size != sent.size:
+                return False
+            if sent.machine and (sent.machine, sent.state) == (machine(), state):
+                self._digests.add(state, digest)
+                return True
+            return self._digests.find(sent.path)[0] == digest
         except (OSError, ValueError):
             return False
 

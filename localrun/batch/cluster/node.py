@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 import uuid
@@ -42,6 +43,7 @@ from localrun.settings.model import NO_DEFAULTS
 from localrun.task.active import ActiveTask
 from localrun.task.record import TaskRecord
 from localrun.task.states import StepName, TaskState
+from localrun.values.reuse.digests import digests_in
 
 _KEPT = 7 * 86400.0  # seconds that files of clients, and results that no client has taken, are kept
 _SMALL = 256 * 1024  # bytes of a task's folder that is sent with the answer
@@ -83,7 +85,8 @@ class ClusterNode:
         self.app = app
         self.name = name
         self.worker = worker
-        self.content = ContentStore(app.settings.home / "content", app.settings.disk_stop)
+        digests = digests_in(app.settings.cache)
+        self.content = ContentStore(app.settings.home / "content", digests, app.settings.disk_stop)
         # tasks of workers with other folders on the same engine have other ids
         self._suffix = "-" + sha256(str(app.settings.home).encode(errors="surrogateescape")).hexdigest()[:8]
         self._keys: dict[str, bytes] = {}  # by session
@@ -116,8 +119,17 @@ class ClusterNode:
 
     # -- called by clients -----------------------------------------------------------------------
 
-    def open(self, session: str, key: bytes) -> tuple[str, ...]:
-        """Accept the orders of a client, and return the tasks whose results no client has taken."""
+    def open(self, session: str, key: bytes, mounts: tuple[str, ...]) -> tuple[str, ...]:
+        """Accept the orders of a client, and return the tasks whose results no client has taken.
+
+        Raises `LocalrunError` if a path to mount does not exist here.
+        """
+        missing = [path for path in mounts if not os.path.exists(path)]  # noqa: PTH110 - text
+        if missing:
+            raise LocalrunError(
+                f"no such file or folder to mount: {', '.join(missing)}",
+                remedy="provide it on the node, which it is not sent to, or pass it as an input",
+            )
         self._keys[session] = key
         return tuple(record.id.removesuffix(self._suffix) for record in self._ended())
 
@@ -134,6 +146,12 @@ class ClusterNode:
             if run.task is not None:
                 self._remove(run.task.id)
         self._forget_results()
+
+    def running(self, session: str) -> int:
+        """Return how many rows of a client run; its others wait for this machine."""
+        with self._lock:
+            tasks = [run.task for run in self._runs.values() if run.session == session]
+        return sum(task is not None and task.record.state is TaskState.RUNNING for task in tasks)
 
     def write(self, sent: SentFile, offset: int, data: bytes) -> int:
         """Receive a part of a file; see `ContentStore.write`."""
@@ -172,15 +190,22 @@ class ClusterNode:
             self._runs[key] = run
         try:
             return self._run(order, run)
-        except LocalrunError as error:
-            failure = Failure.of(error)
-            if error.cause in (*_OF_NODE, *_LACKS):
-                return Unusable(self.worker, failure, lasting=error.cause in _OF_NODE)
+        except (LocalrunError, OSError) as error:
+            failure = self._failure(error)
+            cause = Cause[failure.cause]
+            if cause in (*_OF_NODE, *_LACKS):
+                return Unusable(self.worker, failure, lasting=cause in _OF_NODE)
             return Refused(failure)
         finally:
             with self._lock:
                 del self._runs[key]
             run.done.set()
+
+    def _failure(self, error: LocalrunError | OSError) -> Failure:
+        if isinstance(error, LocalrunError):
+            return Failure.of(error)
+        found = Failure.of(fs.write_error(self.app.settings.home, error))
+        return msgspec.structs.replace(found, message=f"node {self.name}: {found.message}")
 
     def _run(self, order: Order, run: _Run) -> Answer:
         if order.version != __version__:

@@ -5,12 +5,10 @@ An order is sealed: the state and the logs of the cluster hold no inputs, option
 
 from __future__ import annotations
 
-import hashlib
 import pickle
 from collections.abc import Callable, Mapping
-from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import msgspec
 from Crypto.Cipher import AES
@@ -20,6 +18,7 @@ from localrun.errors import Cause, LocalrunError, Problem
 from localrun.manager.request import Request
 from localrun.task.file_state import FileState
 from localrun.task.process import current_process
+from localrun.task.record import InputSource
 from localrun.values.parsing import FileValue
 
 KEY_SIZE = 32
@@ -59,12 +58,14 @@ class Work(msgspec.Struct, frozen=True):
     """What a node needs to run a row: the request, with sent files in place of paths.
 
     `image` is the id of the image on the client's engine, and `bundle` the file that contains the image. One
-    of the two may be missing: an image without a file is sent once a node asks for it.
+    of the two may be missing: an image without a file is sent once a node asks for it. `sources` are the
+    outputs of tasks that inputs are.
     """
 
     request: Request
     bundle: SentFile | None = None
     image: str = ""
+    sources: Mapping[str, InputSource] = msgspec.field(default_factory=dict)
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -150,12 +151,6 @@ def unseal(key: bytes, sealed: bytes) -> Work:
 def machine() -> str:
     """Return a name for this boot of this machine."""
     return current_process().boot.partition("/")[0]
-
-
-def hash_file(stream: BinaryIO) -> str:
-    """Return the SHA-256 of the rest of a file, in hexadecimal digits."""
-    assert isinstance(stream, BufferedReader)
-    return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def replace_files(value: Any, replace: Callable[[Any], Any]) -> Any:

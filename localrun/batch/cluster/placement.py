@@ -9,12 +9,15 @@ from functools import partial
 from hashlib import sha256
 from typing import Any
 
+import msgspec
 from distributed import CancelledError as FutureCancelled
 from distributed.scheduler import KilledWorker
 
 from localrun._version import __version__
+from localrun.app import App
 from localrun.batch.backend import RowResult, result_of
 from localrun.batch.cluster.connection import ClusterConnection, ConnectionLost
+from localrun.batch.cluster.ends import TaskEnds
 from localrun.batch.cluster.orders import Answer, Ended, Lacking, Order, Refused, Unusable, Work, seal
 from localrun.batch.cluster.results import Importer
 from localrun.batch.cluster.supply import Supply
@@ -23,7 +26,6 @@ from localrun.batch.rows import Row
 from localrun.errors import Cause, LocalrunError
 from localrun.task.record import TaskRecord
 from localrun.task.states import TaskState
-from localrun.task.store import TaskStore
 
 _REST = 60.0  # seconds for which a node gets no rows after it could not run one
 _PREPARED = 4  # rows whose inputs are read at a time
@@ -41,13 +43,14 @@ class Placement:
         self,
         connection: ClusterConnection,
         supply: Supply,
-        store: TaskStore,
+        app: App,
         importer: Importer,
         needed: Mapping[str, float],
     ) -> None:
         self._connection = connection
         self._supply = supply
-        self._store = store
+        self._ends = TaskEnds(app, connection.notify)
+        self._store = app.store
         self._importer = importer
         self._needed = dict(needed)
         self._loop = asyncio.get_running_loop()
@@ -62,8 +65,7 @@ class Placement:
         task_id, record = await asyncio.to_thread(self._adopt, row, attempt)
         if record is not None:
             return result_of(row, record, node=record.node)
-        async with self._preparing:
-            work = await asyncio.to_thread(self._supply.work, row)
+        work = await self._prepare(row)
         refusals: dict[str, Unusable] = {}
         deliveries = 0
         prefer = self._connection.ended.get(task_id, "")
@@ -103,6 +105,15 @@ class Placement:
                 return row.task_id(number), None
         return row.task_id(attempt), None
 
+    async def _prepare(self, row: Row) -> Work:
+        """Return the work of a row, once the tasks have ended whose outputs it needs."""
+        async with self._preparing:
+            found = await asyncio.to_thread(self._supply.gather, row)
+        for task_id in self._supply.needs(found):
+            await self._ends.wait_for(task_id)
+        async with self._preparing:
+            return await asyncio.to_thread(self._supply.work, row, found)
+
     def _order(self, task_id: str, work: Work) -> Order:
         connection = self._connection
         return Order(task_id, connection.session, __version__, seal(connection.key, work))
@@ -141,6 +152,8 @@ class Placement:
                 remedy="see the logs of the workers",
                 cause=Cause.RUNNER_TERMINATED,
             ) from error
+        except OSError as error:  # the answer was not received; errors of the node are data
+            raise ConnectionLost(str(error)) from error
         except FutureCancelled as error:
             task = asyncio.current_task()
             if task is not None and task.cancelling():  # this row, not its future
@@ -183,7 +196,7 @@ class Placement:
         files = missing.files
         if missing.image:
             archive = await asyncio.to_thread(self._supply.archive)
-            work = Work(work.request, archive, work.image)
+            work = msgspec.structs.replace(work, bundle=archive)
             files = (*files, archive)
         store = (
             connection.nodes[missing.worker].store if missing.worker in connection.nodes else missing.worker

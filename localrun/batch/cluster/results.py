@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -69,7 +69,7 @@ class Importer:
             renamed = Workspace(own.path.with_name(task_id))
             own.path.rename(renamed.path)
             for workspace in (*replicas, renamed):
-                record = self._rewrite(workspace, ids, rename, node, _states(sent))
+                record = self._rewrite(workspace, ids, rename, node, work)
             for workspace in (*replicas, renamed):
                 self._publish(workspace)
         self._on_stored(record, self._store.open(record.id))
@@ -81,7 +81,7 @@ class Importer:
         ids: tuple[str, str],
         rename: Callable[[str], str],
         node: str,
-        states: Mapping[str, FileState],
+        work: Work,
     ) -> TaskRecord:
         for path in (workspace.path / "task.json", workspace.events):
             with suppress(FileNotFoundError):
@@ -109,9 +109,11 @@ class Importer:
             own["build_secret_ids"] = sorted(
                 {*self._request.build_secret_ids, *(one.id for one in self._request.build_secrets)}
             )
+            states = _states(work)
             mounted = {place: states[source] for source, place in plan.mounts if source in states}
             plan = plan.replace(**own, bundle=_place(self._request), detached=True, mount_states=mounted)
         record = record.replace(
+            sources={**record.sources, **work.sources},
             plan=plan,
             bundle=str(self._request.bundle) if plan is not None and plan.bundle else record.bundle,
             node=node,
@@ -135,9 +137,9 @@ def _place(request: Request) -> str:
     return os.path.abspath(request.bundle) if str(request.bundle) != "." else ""  # noqa: PTH100
 
 
-def _states(sent: Mapping[str, Sent]) -> dict[str, FileState]:
+def _states(work: Work) -> dict[str, FileState]:
     """Return the states of the client's files when they were sent, by path."""
-    files = (each for each in sent.values() if isinstance(each, SentFile))
+    files = (each for each in _sent(work).values() if isinstance(each, SentFile))
     return {each.path: each.state for each in files if each.state is not None}
 
 

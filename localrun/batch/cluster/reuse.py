@@ -17,6 +17,7 @@ from localrun.errors import DescriptorError, EngineError, LocalrunError
 from localrun.manager.request import ReadBundle, Request
 from localrun.manager.submission import Submitter
 from localrun.runner.ending import add_result
+from localrun.task.fingerprint import MOUNTS
 from localrun.task.record import TaskRecord
 from localrun.task.states import TaskState
 from localrun.task.workspace import Workspace
@@ -66,8 +67,10 @@ class ClusterReuse:
     def keep(self, record: TaskRecord, workspace: Workspace) -> None:
         """Let later tasks reuse the result of a task that ran on a node."""
         contents = None if record.batch is None else self._contents.pop(record.batch.row, None)
-        if contents is not None and record.plan is not None:  # the node does not read large files
-            record = record.replace(plan=record.plan.replace(contents=contents))
+        if contents is not None and record.plan is not None:  # digests of secrets differ from home to home
+            own = {part: digest for part, digest in contents.items() if not part.startswith(MOUNTS)}
+            found = {**(record.plan.contents or {}), **own}  # the mounts are those of the node
+            record = record.replace(plan=record.plan.replace(contents=found))
             workspace.save(record)
         if record.state is TaskState.FINISHED:
             with suppress(OSError, DescriptorError):

@@ -5,25 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from localrun import fs
 from localrun.app import App
-from localrun.batch.cluster.orders import (
-    SentFile,
-    SentFolder,
-    Work,
-    hash_file,
-    machine,
-    replace_files,
-)
+from localrun.batch.cluster.orders import SentFile, SentFolder, Work, machine, replace_files
 from localrun.batch.identity import image_identity
 from localrun.batch.rows import Row
 from localrun.bundle.images.ensure import ensure_image
-from localrun.bundle.images.file_cache import TIMESTAMP_RESOLUTION
 from localrun.bundle.images.source import ImageArchive
 from localrun.bundle.reader import Bundle
 from localrun.copying import DiskLimit
@@ -31,19 +22,19 @@ from localrun.descriptor import Descriptor
 from localrun.descriptor.types import Array, Notes, holds_files
 from localrun.engines.base import Progress, Warn, no_progress, no_warning
 from localrun.errors import InputsError, Problem
+from localrun.manager.inputs import GatheredInputs
 from localrun.manager.provisioning import TaskInputs
 from localrun.manager.request import Request
 from localrun.settings.model import NO_DEFAULTS
-from localrun.task.file_state import FileState
 from localrun.task.record import BUILD_OPTIONS, StoredOptions
 from localrun.values.input_folder import read_items
 from localrun.values.parsing import FileValue, expand_path, raise_problems
-from localrun.values.references import Reference, references_in
+from localrun.values.references import TaskOutput, references_in
 from localrun.values.region_names import parse_region_name
 from localrun.values.regions import path_in
+from localrun.values.reuse.digests import digests_in
 from localrun.values.urls import is_url
 
-_MOST_DIGESTS = 10_000  # that are remembered
 _GEOMETRIES = ("region", "crop")  # keys of the object of an image
 
 
@@ -60,7 +51,8 @@ class Supply:
         self._request = request
         self._progress, self._warn = progress, warn
         self._lock = threading.Lock()
-        self._digests: dict[FileState, str] = {}
+        self._inputs = TaskInputs(app.store, app.settings)
+        self._digests = digests_in(app.settings.cache)
         self._image = ""  # its id on the engine of the client
         self._archive: SentFile | None = None  # a copy of that image
         self._file: SentFile | None = None  # of the bundle, which contains the image
@@ -92,16 +84,24 @@ class Supply:
             warn=self._warn,
         ).id
 
-    def work(self, row: Row) -> Work:
-        """Return the work of a row. Raises `InputsError`."""
+    def gather(self, row: Row) -> GatheredInputs:
+        """Return the inputs of a row, as given. Raises `InputsError`."""
+        assert self._descriptor is not None
+        found = self._inputs.gather(row.request(self._request), self._descriptor)
+        raise_problems(found.assigned.problems)
+        return found
+
+    def needs(self, found: GatheredInputs) -> set[str]:
+        """Return the tasks that have to end before their outputs can be sent."""
+        waiting = references_in(self._inputs.outputs.resolve(found.given).waiting).values()
+        return {each.task for each in waiting if isinstance(each, TaskOutput)}
+
+    def work(self, row: Row, found: GatheredInputs) -> Work:
+        """Return the work of a row, whose needs have ended. Raises `InputsError` or `DependencyFailed`."""
         descriptor = self._descriptor
         assert descriptor is not None
         request = row.request(self._request)
-        inputs = TaskInputs(self._app.store, self._app.settings)
-        found = inputs.gather(request, descriptor)
-        raise_problems(found.assigned.problems)
-        resolved = inputs.outputs.resolve(found.given)
-        raise_problems([_not_there(place, task) for place, task in references_in(resolved.waiting).items()])
+        resolved = self._inputs.outputs.resolve(found.given, final=True)
         given = {
             name: replace_files(_expanded(name, value, descriptor), self._sent)
             for name, value in resolved.values.items()
@@ -115,12 +115,13 @@ class Supply:
             inputs_folder=None,
             assignments=(),
             default_inputs=NO_DEFAULTS,
+            find_file=None,
             warnings=(*request.warnings, *found.warnings),
             detached=False,
             reuse="no",  # the results are here
             image=None,
         )
-        return Work(sent, self._file or self._archive, self._image)
+        return Work(sent, self._file or self._archive, self._image, resolved.sources)
 
     def _sent(self, value: Any) -> Any:
         if not isinstance(value, Path):
@@ -141,18 +142,11 @@ class Supply:
         """Return a file with its digest, which is remembered. Raises `InputsError`."""
         place = os.path.abspath(path)  # noqa: PTH100 - keeps links
         try:
-            with fs.open_regular(place) as stream:
-                status = os.fstat(stream.fileno())
-                state = FileState.of(status)
-                digest = self._digests.get(state) or hash_file(stream)
+            digest, state = self._digests.find(place)
         except OSError as error:
             problem = Problem(str(path), f"cannot read: {error.strerror}", "check the path")
             raise InputsError("cannot read an input", problems=[problem]) from error
-        if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > TIMESTAMP_RESOLUTION:
-            if len(self._digests) >= _MOST_DIGESTS:
-                self._digests.clear()
-            self._digests[state] = digest
-        return SentFile(place, status.st_size, digest, machine(), state)
+        return SentFile(place, state.size, digest.removeprefix("0x"), machine(), state)
 
     def archive(self) -> SentFile:
         """Return a copy of the image of the client's engine as a file, which is made once.
@@ -183,11 +177,6 @@ class Supply:
         """Delete the copy of the image."""
         if self._archive is not None:
             fs.remove(Path(self._archive.path).parent)
-
-
-def _not_there(place: str, found: Reference) -> Problem:
-    message = f"{found} is not there yet, which a row of a cluster cannot wait for"
-    return Problem(f"inputs.{place.replace('/', '.')}", message, "wait for the task with `localrun wait`")
 
 
 def _expanded(name: str, value: Any, descriptor: Descriptor) -> Any:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 NAME = "localrun"
 OPERATION = "localrun"  # of messages to a worker
 _SHUTDOWN_GRACE = 1.0  # seconds; a nanny waits a few seconds for a worker that closes
-_CALLS = ("open", "close", "write", "read", "discard")
+_CALLS = ("open", "close", "running", "write", "read", "discard")
 
 
 def node_app() -> App:
@@ -54,6 +54,7 @@ class NodePlugin(WorkerPlugin):
         name = worker.name if is_named else socket.gethostname()
         self._worker = worker
         _stop_profiler(worker)
+        asyncio.get_running_loop().set_exception_handler(ignore_timeouts)
         address = worker.contact_address or worker.address
         self.node = node = ClusterNode(await asyncio.to_thread(self._make_app), name, address)
         await asyncio.to_thread(node.prepare)
@@ -116,6 +117,12 @@ def _stop_profiler(worker: Worker) -> None:
         callback = worker.periodic_callbacks.pop(name, None)
         if callback is not None:
             callback.stop()
+
+
+def ignore_timeouts(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Do not log a timeout that nothing awaits: Dask leaves some behind when it closes a connection."""
+    if not isinstance(context.get("exception"), TimeoutError):
+        loop.default_exception_handler(context)
 
 
 async def dask_setup(worker: Worker) -> None:

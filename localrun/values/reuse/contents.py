@@ -7,7 +7,7 @@ import hashlib
 import math
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -70,7 +70,8 @@ class ContentReader:
     ) -> Contents:
         """Return the contents of the inputs that have files, and of mounts and secrets.
 
-        Unless `everything`, at most `CHEAP` bytes are read, and no mounts with more than 1,000 files.
+        Unless `everything`, at most `CHEAP` bytes are read, beside files whose digest is known, and no mounts
+        with more than 1,000 files.
         """
         budget = None if everything else _Budget()
         found: dict[str, str] = {}
@@ -101,7 +102,7 @@ class ContentReader:
             for _, source in pairs:
                 if not isinstance(source, bytes):
                     states[str(source)] = FileState.of(source.stat())
-            if not budget.affords(states.values()):
+            if not budget.affords([state for state in states.values() if not self._digests.knows(state)]):
                 return "~" + _combined((place, _identity(source, states)) for place, source in pairs)
         return "0x" + _combined((place, self._content(source, states)) for place, source in pairs)
 
@@ -118,7 +119,7 @@ class _Budget:
     def __init__(self) -> None:
         self._bytes, self._files = CHEAP, _MOST_FILES
 
-    def affords(self, states: Iterable[FileState]) -> bool:
+    def affords(self, states: Sequence[FileState]) -> bool:
         sizes = [state.size for state in states]
         if sum(sizes) > self._bytes or len(sizes) > self._files:
             return False

@@ -58,6 +58,16 @@ class ContentDigests:
                 return digest, state
         raise OSError(errno.EBUSY, "the file has changed", str(path))
 
+    def knows(self, state: FileState) -> bool:
+        """Return whether a file in this state was read by this process, which is fast to find out."""
+        return state in self._known
+
+    def add(self, state: FileState, digest: str) -> None:
+        """Note the digest of a file that only localrun writes, which was verified otherwise."""
+        if len(self._known) >= _MOST:
+            self._known.clear()
+        self._known[state] = digest
+
     def find_content(self, path: Path) -> str:
         """Return the digest of a file, or of a folder with all names and files in it. Raises `OSError`."""
         if not path.is_dir():
@@ -74,9 +84,7 @@ class ContentDigests:
     def _keep(self, state: FileState, digest: str) -> None:
         if time.time_ns() - max(state.mtime_ns, state.ctime_ns) <= file_cache.TIMESTAMP_RESOLUTION:
             return  # a further write may leave this state
-        if len(self._known) >= _MOST:
-            self._known.clear()
-        self._known[state] = digest
+        self.add(state, digest)
 
     def _load(self, status: os.stat_result) -> str:
         if status.st_size < _SMALL:

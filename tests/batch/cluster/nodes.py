@@ -85,7 +85,7 @@ class Nodes:
         settings = Settings(
             home=self.folder / "home", cache=self.folder / "cache", ledger=self.folder / "ledger.json"
         )
-        engine = FakeEngine()
+        engine = FakeEngine(self._run)
         engine.add_image(IMAGE)
         return App(settings, engine)
 

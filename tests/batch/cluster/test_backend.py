@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from localrun.batch.cluster.connection import ClusterConnection
+from localrun.batch.store import BatchStore
 from localrun.engines.fake import FakeContainer
 from localrun.task.states import TaskState
 from tests.batch.cluster.nodes import Nodes
 from tests.cli.command import add
+from tests.support.waiting import until
 
 PATIENCE = 60.0  # seconds
 
@@ -86,6 +88,36 @@ def test_stopping_the_batch_stops_the_rows_on_the_nodes(nodes: Nodes) -> None:
     nodes.program = add
     resumed = list(nodes.batch(pairs(4), resume=True))
     assert [result.state for result in resumed] == [TaskState.FINISHED] * 4
+
+
+def test_running_rows_are_counted_by_node_while_they_run(nodes: Nodes) -> None:
+    # Given more rows than run at once, each of which waits
+    held = threading.Event()
+
+    def wait(container: FakeContainer) -> int:
+        assert held.wait(PATIENCE)
+        return add(container)
+
+    nodes.program = wait
+    app = nodes.client()
+    request = nodes.request.replace(cpus=app.runner.admission.capacity.cpus)
+    batch = nodes.batch(pairs(4), app=app, request=request)
+    rows = threading.Thread(target=lambda: list(batch), daemon=True)
+    rows.start()
+
+    # When one runs on each node, then the progress and the record say so
+    store = BatchStore(app.settings.home)
+    expected = {"n1": 1, "n2": 1}
+    until(lambda: getattr(store.load(batch.record.id), "nodes", None) == expected)
+    assert batch.progress().nodes == expected
+    assert batch.progress().in_flight == {"RUNNING": 2, "QUEUING": 2}
+
+    # And none is left at the end
+    held.set()
+    rows.join(PATIENCE)
+    found = store.load(batch.record.id)
+    assert found is not None
+    assert (found.counts, found.nodes) == ({"FINISHED": 4}, {})
 
 
 def test_a_batch_ends_after_the_stop_that_ends_its_rows(

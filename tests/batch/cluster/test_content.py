@@ -13,6 +13,7 @@ from localrun.batch.cluster.content import ContentStore
 from localrun.batch.cluster.orders import SentFile, SentFolder, machine
 from localrun.errors import Cause, LocalrunError
 from localrun.task.file_state import FileState
+from localrun.values.reuse.digests import ContentDigests
 
 DATA = b"a slide" * 1000
 
@@ -29,7 +30,7 @@ def fill(store: ContentStore, file: SentFile, data: bytes = DATA, part: int = 30
 
 @pytest.fixture
 def store(tmp_path: Path) -> ContentStore:
-    return ContentStore(tmp_path / "content")
+    return ContentStore(tmp_path / "content", ContentDigests(tmp_path / "cache"))
 
 
 def test_a_file_is_received_in_parts_and_has_the_name_that_it_has_on_the_client(store: ContentStore) -> None:
@@ -64,7 +65,7 @@ def test_damaged_content_is_refused_and_leaves_nothing(store: ContentStore) -> N
 
 
 def test_a_part_that_does_not_fit_on_the_disk_is_refused(tmp_path: Path) -> None:
-    store = ContentStore(tmp_path / "content", disk_limit=0.0)
+    store = ContentStore(tmp_path / "content", ContentDigests(tmp_path / "cache"), disk_limit=0.0)
     huge = SentFile("/client/huge", 32 * 1024**2, "0" * 64)
     with pytest.raises(LocalrunError) as caught:
         store.write(huge, 0, bytes(32 * 1024**2))

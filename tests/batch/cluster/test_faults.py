@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
+import gc
+import os
 import socket
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from distributed.comm.core import CommClosedError
 
 from localrun.batch.cluster import connection
+from localrun.batch.cluster.orders import Ended
+from localrun.batch.cluster.placement import Placement
+from localrun.batch.cluster.worker import ignore_timeouts
 from localrun.engines.fake import FakeContainer
 from localrun.errors import Cause, LocalrunError, UsageError
 from localrun.task.states import TaskState
@@ -54,6 +62,62 @@ def test_a_batch_stops_with_the_cause_if_no_node_can_run_rows(nodes: Nodes) -> N
     with pytest.raises(LocalrunError, match="disk-pressure: /data is 99 % full") as caught:
         list(nodes.batch(pairs(4)))
     assert caught.value.cause is Cause.DISK_FULL
+
+
+@pytest.mark.parametrize(("number", "ran"), [(errno.ENOSPC, {"n2": 6}), (errno.EACCES, {"": 6})])
+def test_an_error_of_the_system_on_a_node_is_a_result_or_the_row_runs_elsewhere(
+    nodes: Nodes, number: int, ran: dict[str, int]
+) -> None:
+    def fail() -> None:
+        raise OSError(number, os.strerror(number))
+
+    def set_up() -> None:
+        for worker in nodes.cluster.workers.values():
+            if worker.name == "n1" or number == errno.EACCES:
+                worker.plugins["localrun"].node._check_health = fail
+
+    nodes.run(set_up)
+    results = list(nodes.batch(pairs(6)))
+    assert Counter(result.node for result in results) == ran
+    if number == errno.EACCES:
+        text = "node {0}: cannot write to the task folder {1}/{0}: Permission denied"
+        assert {result.message for result in results} <= {text.format(n, nodes.folder) for n in ("n1", "n2")}
+
+
+def test_a_row_whose_answer_is_lost_is_placed_again(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer, lost = Placement._answer, 0
+
+    async def lose(self: Placement, future: Any, workers: list[str] | None) -> Any:
+        nonlocal lost
+        found = await answer(self, future, workers)
+        if lost < 2 and isinstance(found, Ended):
+            lost += 1
+            raise CommClosedError("in <TCP>: Stream is closed")
+        return found
+
+    monkeypatch.setattr(Placement, "_answer", lose)
+    started: Counter[str] = Counter()
+
+    def count(container: FakeContainer) -> int:
+        started[container.path("/inputs/a").read_text()] += 1
+        return add(container)
+
+    nodes.program = count
+    results = list(nodes.batch(pairs(4)))
+    assert {result.state for result in results} == {TaskState.FINISHED}
+    assert lost == 2
+    assert max(started.values()) <= 2  # none is repeated on its node
+
+
+def test_timeouts_that_dask_leaves_behind_are_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    for error in (TimeoutError("Timeout"), ValueError("a bug")):
+        loop = asyncio.new_event_loop()
+        loop.set_exception_handler(ignore_timeouts)
+        loop.create_future().set_exception(error)
+        gc.collect()
+        loop.close()
+    logged = [record.exc_info[1] for record in caplog.records if record.exc_info]
+    assert [str(error) for error in logged] == ["a bug"]
 
 
 def test_the_rows_of_a_lost_worker_run_elsewhere(nodes: Nodes) -> None:

@@ -12,8 +12,9 @@ from localrun.batch.cluster.orders import SentFile
 from localrun.batch.cluster.supply import Supply
 from localrun.batch.rows import Row
 from localrun.engines.fake import FakeContainer
-from localrun.errors import InputsError
+from localrun.errors import DependencyFailed
 from localrun.manager.request import Request
+from localrun.task.record import InputSource
 from localrun.values.parsing import FileValue
 from localrun.values.references import TaskOutput
 from tests.support.environment import Environment, make_environment
@@ -41,16 +42,23 @@ def supply(env: Environment) -> Supply:
 
 def test_the_output_of_a_finished_task_is_sent_as_a_file(env: Environment) -> None:
     first = env.run(values={"a": 1, "b": 2})
-    work = supply(env).work(Row(1, {"a": TaskOutput(first.id, "sum")}))
+    made, row = supply(env), Row(1, {"a": TaskOutput(first.id, "sum")})
+    found = made.gather(row)
+    assert made.needs(found) == set()
+    work = made.work(row, found)
     sent = work.request.values["a"]
     assert isinstance(sent, FileValue)
     assert isinstance(sent.path, SentFile)
     assert Path(sent.path.path).read_text() == "2"
+    assert work.sources == {"a": InputSource(task=first.id, output="sum")}
 
 
-def test_a_row_of_a_cluster_does_not_wait_for_an_output(env: Environment) -> None:
+def test_a_row_needs_the_tasks_whose_outputs_are_not_there_yet(env: Environment) -> None:
     first = env.submit(values={"a": 1, "b": -1})
-    with pytest.raises(InputsError) as caught:
-        supply(env).work(Row(1, {"a": TaskOutput(first.id, "sum")}))
-    (problem,) = caught.value.problems
-    assert problem.message.startswith(f"output 'sum' of task {first.short_id} is not there yet")
+    made, row = supply(env), Row(1, {"a": TaskOutput(first.id, "sum")})
+    found = made.gather(row)
+    assert made.needs(found) == {first.id}
+    env.app.manager.kill(first)
+    env.app.manager.wait(first)
+    with pytest.raises(DependencyFailed, match="will not come: the task was stopped"):
+        made.work(row, found)
