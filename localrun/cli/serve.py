@@ -71,6 +71,13 @@ GREETING = "🎯 Task Manager initialized - Global task lists created"
     metavar="PATH",
     help="Prefix of App Engine's API; repeatable.  [default: /app-engine/, /api/]",
 )
+@click.option(
+    "--cluster",
+    "clusters",
+    multiple=True,
+    metavar="ADDRESS",
+    help="Dask cluster on which batches may run; repeatable.",
+)
 @options.flag("--open/--no-open", "opens", default=None, help="Open the web page in a browser.")
 @options.flag(
     "--without-engine/--with-engine", default=None, help="Start even if no container engine is available."

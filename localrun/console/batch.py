@@ -12,7 +12,7 @@ from typing import TextIO
 
 import msgspec
 
-from localrun.console.display.sanitize import escape_lines
+from localrun.console.display.sanitize import escape_control_chars, escape_lines
 from localrun.console.streams import is_terminal, write
 from localrun.errors import LocalrunError
 from localrun.task.states import TaskState

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from localrun.batch.backends import check_address
 from localrun.errors import UsageError
 from localrun.server.appengine.paths import DEFAULT_PREFIXES, read_prefix
 from localrun.settings import Settings
@@ -40,7 +41,7 @@ class ServerOptions:
 
     Requests can name bundles and files below the folders `bundles`. `hosts` are additional host names that
     requests can use for the server. A server that `adopts` recovers the tasks of dead processes at its start.
-    `api_prefixes` are those of App Engine's API.
+    `api_prefixes` are those of App Engine's API, `clusters` the addresses on which batches may run.
     """
 
     host: str = "127.0.0.1"
@@ -54,6 +55,7 @@ class ServerOptions:
     hosts: frozenset[str] = frozenset()
     adopts: bool = True
     api_prefixes: tuple[str, ...] = DEFAULT_PREFIXES
+    clusters: tuple[str, ...] = ()
     connections: ConnectionLimits = field(default_factory=ConnectionLimits)
 
     @property
@@ -98,6 +100,9 @@ def server_options(settings: Settings, **given: Any) -> ServerOptions:
     hosts = frozenset(name.lower() for name in found.pop("names", ()))
     if "api_prefixes" in found:
         found["api_prefixes"] = tuple(map(read_prefix, found["api_prefixes"]))
+    found["clusters"] = clusters = tuple(found.get("clusters", ()))
+    for address in clusters:
+        check_address(address)
     unauthenticated = found.pop("allow_unauthenticated", False)
     made = ServerOptions(**found, bundles=folders, hosts=hosts)
     if not made.is_loopback and not made.token and not unauthenticated:

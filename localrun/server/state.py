@@ -110,7 +110,7 @@ class ServerState:
         )
         self.result_indexes = ResultIndexes()
         self.batch_feed = BatchFeed(self.feed, self.journal)
-        self.batches = BatchRuns(app, self.bundle_store, self.batch_feed.on_change)
+        self.batches = BatchRuns(app, self.bundle_store, self.batch_feed.on_change, options.clusters)
         self.batch_feed.runs = self.batches
         self.app_engine = AppEngine(
             app,

@@ -29,7 +29,7 @@ _SECTIONS: dict[str, Mapping[str, Parser]] = {
 _KNOWN = (*FIELDS, *PARSERS, *LOCAL_PARSERS, *_SECTIONS, "inputs")
 _TABLES = ("build_args", "build_contexts", "build_secrets")  # merged by key
 _ENGINE = frozenset({"docker_config", "container_host", "runtime_dir"})
-_REFUSED = {("server", "token"), ("server", "host"), ("server", "names"), ("server", "allow_unauthenticated")}
+_REFUSED = {("server", name) for name in ("token", "host", "names", "allow_unauthenticated", "clusters")}
 
 
 class FileValues:

@@ -157,6 +157,7 @@ SERVER_PARSERS: dict[str, Parser] = {
     "upload_limit": _bytes,
     "names": _texts,
     "api_prefixes": _texts,
+    "clusters": _texts,
     "open": parse_boolean,
     "without_engine": parse_boolean,
 }

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from localrun.errors import UsageError
 from localrun.server.config import ServerOptions, server_options
 from localrun.settings import Settings
 from tests.cli.command import Command
@@ -17,6 +18,7 @@ DEFAULTS: dict[str, Any] = {
     "allow_unauthenticated": False,
     "bundles": (),
     "api_prefixes": (),
+    "clusters": (),
 }
 
 
@@ -97,3 +99,9 @@ def test_a_token_and_allow_unauthenticated_exclude_each_other(localrun: Command,
     assert refused.code == 2
     assert "--allow-unauthenticated has no effect with a token" in refused.err
     assert started == []
+
+
+def test_clusters_for_batches_are_checked_at_the_start() -> None:
+    assert options(clusters=("tcp://head:8786", "local:2")).clusters == ("tcp://head:8786", "local:2")
+    with pytest.raises(UsageError, match="invalid cluster address 'head:8786'"):
+        options(clusters=("head:8786",))

@@ -377,11 +377,14 @@ def _minor(version: str) -> str:
 
 
 def unreachable(address: str, error: Exception) -> LocalrunError:
-    first: BaseException = error
-    while first.__cause__ is not None:
-        first = first.__cause__
-    found = first.strerror if isinstance(first, OSError) and first.strerror else str(first)
-    reason = found.strip().partition("\n")[0]
+    causes: list[BaseException] = []  # the first one is the last in the list; Dask tries until the timeout
+    found: BaseException | None = error
+    while found is not None and found not in causes:
+        causes.append(found)
+        found = found.__cause__ or found.__context__
+    known = [each.strerror for each in causes if isinstance(each, OSError) and each.strerror]
+    texts = ["", *filter(None, known or map(str, causes))]
+    reason = texts[-1].strip().partition("\n")[0]
     return LocalrunError(
         f"cannot connect to the cluster {address}" + (f": {reason}" if reason else ""),
         remedy=f"start a scheduler: `dask scheduler`, and a worker: `dask worker {address}`",

@@ -46,6 +46,9 @@ class NewBatch(BaseModel):
     jobs: int | None = Field(
         None, ge=1, le=1000, description="Rows that are submitted at once. Default: as many as fit."
     )
+    cluster: StrictStr | None = Field(
+        None, description="The address of a cluster that the server was started with.  Default: this machine."
+    )
     assigned_by: StrictStr = Field("", description="The client that requests it.")
 
 
@@ -73,8 +76,10 @@ class BatchFields(OpenModel):
     total: int = Field(description="The number of rows.")
     counts: dict[str, int] = Field(description="The ended rows by state.")
     invalid: int = Field(description="Rows that were skipped.")
+    nodes: dict[str, int] = Field(description="The rows that run on each node of a cluster.")
     assigned_by: str
     error: str | None = Field(description="What stopped it.")
+    note: str | None = Field(description="What it waits for, e.g. a worker of its cluster.")
     rate: float | None = Field(description="Rows per second, while it runs in this server.")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +81,14 @@ def _as_sent(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _as_sent(item) for name, item in value.items()}
     return [_as_sent(item) for item in value] if isinstance(value, list) else value
+
+
+def read_cluster(found: NewBatch, clusters: Sequence[str]) -> str | None:
+    """Return the address of the cluster; None: this machine. Raises `UsageError` for any other one."""
+    if found.cluster is None or found.cluster in clusters:
+        return found.cluster
+    expected = f"expected one of: {', '.join(clusters)}" if clusters else "this server has no clusters"
+    raise _invalid("cluster", f"unknown cluster {found.cluster[:200]!r}", expected)
 
 
 def _invalid(name: str, message: str, remedy: str) -> UsageError:

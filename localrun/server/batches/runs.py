@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,14 +13,14 @@ import msgspec
 
 from localrun import fs
 from localrun.app import App
+from localrun.batch.backends import backend_for
 from localrun.batch.batch import BatchOptions, BatchRun
 from localrun.batch.keywords import keyword_remedies
-from localrun.batch.local import LocalBackend
 from localrun.batch.store import BatchRecord, BatchStore
 from localrun.errors import LocalrunError, TaskKilled, UsageError
 from localrun.manager.workers import in_parallel
 from localrun.server.batches.models import NewBatch
-from localrun.server.batches.requests import read_request, read_rows
+from localrun.server.batches.requests import read_cluster, read_request, read_rows
 from localrun.server.bundle_store import BundleStore
 from localrun.settings.options import OnExit
 
@@ -42,17 +42,28 @@ class SentBatch(msgspec.Struct, frozen=True):
 
 
 class BatchRuns:
-    """Runs batches, and knows those of the folder. `on_change` is called after each result. Thread-safe."""
+    """Runs batches, and knows those of the folder. Thread-safe.
 
-    def __init__(self, app: App, bundles: BundleStore, on_change: Callable[[str, str], None]) -> None:
+    Clients may choose one of `clusters`. `on_change` is called after each result.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        bundles: BundleStore,
+        on_change: Callable[[str, str], None],
+        clusters: Sequence[str] = (),
+    ) -> None:
         self.store = BatchStore(app.settings.home)
         self._app = app
         self._bundles = bundles
+        self._clusters = clusters
         self._on_change = on_change
         self._changed = threading.Condition()  # guards the fields below
         self._active = 0  # batches that have their turn
         self._runs: dict[str, _Run] = {}
         self._errors: dict[str, str] = {}
+        self._notes: dict[str, str] = {}  # until the next result
         self._is_closed = False
 
     # -- reading -------------------------------------------------------------------------------------
@@ -76,6 +87,7 @@ class BatchRuns:
             "total": len(run.batch) if run is not None else record.total,
             "counts": run.batch.counts if run is not None else record.counts,
             "invalid": record.invalid,
+            "nodes": record.nodes if state == "running" else {},
             "source": record.source,
             "results": str(self.results(record)),
             "assigned_by": sent.assigned_by if sent is not None else "",
@@ -83,6 +95,7 @@ class BatchRuns:
             "can_resume": is_resumable and state == "stopped",
             "can_rerun": is_resumable,
             "error": self._errors.get(record.id),
+            "note": self._notes.get(record.id),
             "rate": run.rate if run is not None else None,
         }
 
@@ -175,10 +188,15 @@ class BatchRuns:
 
     def _open(self, found: NewBatch, options: BatchOptions) -> BatchRun:
         request = read_request(found, self._bundles, self._app.settings)
-        source = read_rows(found)
-        backend = LocalBackend(self._app, request, found.jobs)
+        source, cluster = read_rows(found), read_cluster(found, self._clusters)
+
+        def notify(note: str) -> None:
+            self._notes[options.batch] = note
+            self._on_change(options.batch, "progress")
+
+        backend = backend_for(self._app, request, cluster=cluster, jobs=found.jobs, notify=notify)
         with keyword_remedies():
-            return BatchRun(self._app, request, source, options, backend=backend)
+            return BatchRun(self._app, request, source, options, backend=backend, notify=notify)
 
     def _save(self, batch_id: str, submission: SentBatch) -> None:
         data = msgspec.json.encode(submission)
@@ -190,6 +208,7 @@ class BatchRuns:
             with self._turn(run):
                 for _ in run.batch:
                     run.ended += 1
+                    self._notes.pop(batch_id, None)
                     self._on_change(batch_id, "progress")
         except TaskKilled:  # stopped before the first row started
             pass
@@ -198,6 +217,7 @@ class BatchRuns:
         finally:
             with self._changed:
                 del self._runs[batch_id]
+            self._notes.pop(batch_id, None)
             self._on_change(batch_id, "ended")
 
     @contextmanager

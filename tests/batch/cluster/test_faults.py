@@ -206,6 +206,20 @@ def test_the_reason_is_the_first_error_of_the_connection() -> None:
     assert found.message == "cannot connect to the cluster tcp://host:1: Connection refused"
 
 
+def test_the_reason_is_found_if_the_last_attempt_was_cut_off() -> None:
+    try:
+        try:
+            try:
+                raise ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
+            except OSError:
+                raise asyncio.CancelledError  # noqa: B904 - as the backoff of Dask
+        except asyncio.CancelledError as error:
+            raise TimeoutError from error
+    except OSError as error:
+        found = connection.unreachable("tcp://host:1", error)
+    assert found.message == "cannot connect to the cluster tcp://host:1: Connection refused"
+
+
 def test_an_address_where_no_scheduler_answers_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

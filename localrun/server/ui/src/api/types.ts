@@ -383,11 +383,13 @@ export interface Batch {
   total: number;
   counts: Counts;
   invalid: number;
+  nodes: Record<string, number>;
   assigned_by: string;
   can_cancel: boolean;
   can_resume: boolean;
   can_rerun: boolean;
   error: string | null;
+  note: string | null;
   rate: number | null;
 }
 

@@ -211,6 +211,7 @@ function BatchHead({ batch, path, now, onDone }: HeadProps) {
           <strong>{batch.error}</strong>
         </div>
       )}
+      {batch.note && batch.state === "running" && <div class="notice">{batch.note}</div>}
       <BatchBar batch={batch} />
       <div class="facts small">
         <span>
@@ -219,6 +220,14 @@ function BatchHead({ batch, path, now, onDone }: HeadProps) {
         {failed > 0 && (
           <span>
             <b class="cause">{failed.toLocaleString("en")}</b> did not finish
+          </span>
+        )}
+        {Object.keys(batch.nodes).length > 0 && (
+          <span>
+            running on{" "}
+            {Object.entries(batch.nodes)
+              .map(([node, count]) => `${node}: ${count.toLocaleString("en")}`)
+              .join(", ")}
           </span>
         )}
         {batch.rate !== null && batch.state === "running" && (
