@@ -240,6 +240,16 @@ def try_lock(descriptor: int) -> bool:
     return False
 
 
+@contextmanager
+def try_locked(folder: Path) -> Iterator[bool]:
+    """Lock a folder during the block, if possible, and yield whether it is locked. Raises `OSError`."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield try_lock(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _flock(descriptor: int, kind: int) -> bool:
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)

@@ -255,8 +255,9 @@ class Pruner:
                 engine.remove(handle)
 
     def _delete_batch(self, folder: Path) -> None:
-        if not fs.is_locked(folder):  # it may run again
-            shutil.rmtree(folder)
+        with fs.try_locked(folder) as is_locked:
+            if is_locked:  # else it runs again
+                shutil.rmtree(folder)
 
     def _delete_file(self, path: Path) -> None:
         if path == self.home.path / "reuse":

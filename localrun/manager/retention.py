@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 import msgspec
 
@@ -69,7 +69,7 @@ class Retention:
         event, too.
         """
         try:
-            with self._locked() as is_first:
+            with fs.try_locked(self._store.tasks) as is_first:  # else another thread or process deletes
                 deleted = self._pass(task) if is_first else {}
         except (OSError, LocalrunError) as error:
             reason = error.message if isinstance(error, LocalrunError) else error.strerror
@@ -90,15 +90,6 @@ class Retention:
             "LOCALRUN_MAX_SIZE": None if self._max_size is None else format_bytes(self._max_size),
         }
         return ", ".join(f"{name}={value}" for name, value in limits.items() if value is not None)
-
-    @contextmanager
-    def _locked(self) -> Iterator[bool]:
-        """Lock the folder of tasks; False if another process or thread is deleting."""
-        descriptor = os.open(self._store.tasks, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            yield fs.try_lock(descriptor)
-        finally:
-            os.close(descriptor)
 
     def _pass(self, task: ActiveTask) -> dict[str, int]:
         begun = time.time()
@@ -190,15 +181,11 @@ class Retention:
             return False
         with suppress(OSError, LocalrunError):
             for task_id in ids:
-                descriptor = os.open(
-                    str(self._store.open(task_id)), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-                )
-                try:
-                    if not fs.try_lock(descriptor):
+                workspace = self._store.open(task_id)
+                with fs.try_locked(workspace.path) as is_locked:
+                    if not is_locked:
                         return False
-                    self._store.remove(self._store.open(task_id))
-                finally:
-                    os.close(descriptor)
+                    self._store.remove(workspace)
             return True
         return False
 
