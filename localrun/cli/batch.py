@@ -168,8 +168,10 @@ def _stop(batch: BatchRun, progress: BatchProgress, number: int) -> None:
 
 def _report(batch: BatchRun, choices: Choices, *, stopped: bool) -> int:
     """Print the summary, and return the exit code."""
+    from localrun.console.results import shorten_path
+
     finished, total = batch.counts.get("FINISHED", 0), len(batch)
-    table = _shown(batch.table.csv)
+    table = shorten_path(str(batch.table.csv))
     if choices.as_json:
         print_json(batch.summary())
     elif choices.quiet:
@@ -187,11 +189,3 @@ def _report(batch: BatchRun, choices: Choices, *, stopped: bool) -> int:
     if finished == total:
         return ExitCode.FINISHED
     return ExitCode.SOME_FAILED if finished else ExitCode.TASK_FAILED
-
-
-def _shown(path: Path) -> str:
-    """Return a path as short as possible."""
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
