@@ -55,6 +55,11 @@ class BatchRecord(Frozen, frozen=True, kw_only=True):
     def short_id(self) -> str:
         return self.id[:8]
 
+    @property
+    def owner_name(self) -> str:
+        """The process that runs it, in a message."""
+        return "another process" if self.owner is None else f"process {self.owner.pid}"
+
 
 class BatchStore:
     """The folder of the batches."""
@@ -130,19 +135,17 @@ class BatchStore:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Let no other process change which batch has which results during the block."""
-        with fs.locked(os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)):
+        with fs.locked(_open_folder(self.path)):
             yield
 
     def acquire(self, record: BatchRecord) -> int:
         """Lock a batch until the returned descriptor is closed. Raises `UsageError` if it is locked."""
-        with fs.wrap_os_errors(self.path):
-            descriptor = os.open(self.folder(record.id), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        descriptor = _open_folder(self.folder(record.id))
         if fs.try_lock(descriptor):
             return descriptor
         os.close(descriptor)
-        owner = f"process {record.owner.pid}" if record.owner is not None else "another process"
         raise UsageError(
-            f"batch {record.short_id} is run by {owner}",
+            f"batch {record.short_id} is run by {record.owner_name}",
             remedy="wait for its end, or stop that process with Ctrl+C",
         )
 
@@ -151,6 +154,11 @@ class BatchStore:
         if fs.is_locked(self.folder(record.id)):
             return "running"
         return "stopped" if record.ended is None else "ended"
+
+
+def _open_folder(path: Path) -> int:
+    with fs.wrap_os_errors(path):
+        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
 def _origin(source: Mapping[str, Any]) -> tuple[object, list[str]]:

@@ -253,9 +253,9 @@ class BatchRuns:
         if run is None:
             state = self.store.state(record)
             if state == "running":
-                owner = f"process {record.owner.pid}" if record.owner is not None else "another process"
                 raise UsageError(
-                    f"batch {record.short_id} is run by {owner}", remedy="stop that process with Ctrl+C"
+                    f"batch {record.short_id} is run by {record.owner_name}",
+                    remedy="stop that process with Ctrl+C",
                 )
             if state == "ended" or sent is None or sent.cancelled:
                 raise UsageError(f"batch {record.short_id} does not run", remedy="nothing to do")
