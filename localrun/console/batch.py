@@ -20,6 +20,7 @@ from localrun.units import format_duration
 
 _FINAL = (TaskState.FINISHED, TaskState.FAILED, TaskState.KILLED)
 _REFRESH = {True: 0.5, False: 10.0}  # seconds between two lines, on a terminal or not
+_POLL = 0.5  # seconds in which the first row in flight is noticed
 _RECENT = 200  # ended rows from which the rate is computed
 _MOST_FAILURES = 20  # that are shown as they happen
 _STATES = [str(state) for state in (*_FINAL, *(one for one in TaskState if one not in _FINAL))]
@@ -74,9 +75,21 @@ class BatchProgress:
                 write(self._stream, "\n")
 
     def _tick(self) -> None:
-        while not self._closed.wait(_REFRESH[self._is_terminal]):
-            with suppress(LocalrunError):  # the output cannot be written: the batch continues
-                self._draw()
+        refresh, drawn = _REFRESH[self._is_terminal], time.monotonic()
+        while not self._closed.wait(min(refresh, _POLL)):
+            self._note_start()
+            if time.monotonic() - drawn >= refresh:
+                drawn = time.monotonic()
+                with suppress(LocalrunError):  # the output cannot be written: the batch continues
+                    self._draw()
+
+    def _note_start(self) -> None:
+        """Count the time from when the image is ready and the first rows run."""
+        if self._ends or self._counts is None or not self._counts().in_flight:
+            return
+        with self._lock:
+            if not self._ends:
+                self._ends.append(time.monotonic())
 
     def show(self, finished: bool, name: str, cause: str | None, message: str) -> None:
         """Count the end of a row, and show why it did not finish."""
@@ -108,8 +121,6 @@ class BatchProgress:
             return False
         counts = self._counts()
         with self._lock:
-            if counts.in_flight and not self._ends:  # the image is ready, and the first rows run
-                self._ends.append(time.monotonic())
             line = progress_line(counts, self._rate(), ended=self._closed.is_set())
             if line == self._last:
                 return True

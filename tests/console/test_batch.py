@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from types import SimpleNamespace
 
 import pytest
 
@@ -79,6 +80,20 @@ def test_without_a_terminal_each_line_is_complete(monkeypatch: pytest.MonkeyPatc
     assert "row 0002: EXIT_NONZERO: the task failed with exit code 1" in lines
     assert lines[-1].startswith("1/40 rows, 1 FAILED, 2 RUNNING")
     assert not lines[-1].endswith("left")
+
+
+def test_the_rate_counts_from_the_start_of_the_first_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr(module, "_POLL", 0.01)
+    stream = io.StringIO()
+    progress = BatchProgress(stream, {}, quiet=False)
+    with progress.of(lambda: BatchCounts(2, {"FINISHED": 2}, {"RUNNING": 2})):
+        until(lambda: progress._ends)
+        now = 4.0
+        progress.show(True, "0001", None, "")
+        progress.show(True, "0002", None, "")
+    assert stream.getvalue().endswith("0.5 rows/s\n")
 
 
 def test_on_a_terminal_the_line_is_rewritten_below_the_failures() -> None:
