@@ -139,12 +139,12 @@ class BatchRun:
         found = self._store.find(self._place, self._bundle_name, self._source.describe())
         if found is not None and self._options.resume:
             return found
-        if self._options.resume:
-            self._notify("there is nothing to resume, so all rows run")
         if found is not None and self._place is not None:
             os.close(self._store.acquire(found))  # it does not run
         elif self._place is not None:
             _check_free(self._place)
+        if self._options.resume:
+            self._notify("there is nothing to resume, so all rows run")
         return None
 
     def _claim_results(self) -> None:

@@ -37,11 +37,11 @@ class ReuseCounts:
     def lines(self) -> Iterator[str]:
         """Yield the counts for display, the most frequent reasons first."""
         if self._reused:
-            yield f"reused the results of {format_count(self._reused, 'row')}"
+            yield f"reused the results of {format_count(self._reused, 'row', grouped=True)}"
         shown = self._reasons.most_common(_MOST_REASONS)
         rest = self._reasons.total() - sum(count for _, count in shown)
         for reason, count in [*shown, *([("other reasons", rest)] if rest else [])]:
-            yield f"not reused: {format_count(count, 'row')}: {reason}"
+            yield f"not reused: {format_count(count, 'row', grouped=True)}: {reason}"
 
 
 def _kind(reason: str) -> str:

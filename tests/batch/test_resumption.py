@@ -183,6 +183,7 @@ def test_a_file_that_is_not_a_table_of_results_is_never_replaced(project: Projec
         with pytest.raises(UsageError, match="is not the results of a batch of this folder"):
             project.run(pairs(1), resume=resume)
     assert (project.folder / name).read_text() == "mine"
+    assert not project.notes
 
 
 def test_a_new_batch_keeps_the_results_of_the_one_that_it_replaces(project: Project) -> None:
