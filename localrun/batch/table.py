@@ -24,7 +24,6 @@ from localrun.batch.rows import ID, Row, is_input, read_row
 from localrun.descriptor import Descriptor
 from localrun.descriptor.types import format_value
 from localrun.errors import InputsError, Problem
-from localrun.task.file_state import FileState
 from localrun.undecodable import escape, is_text
 from localrun.units import format_count
 from localrun.values import FileValue, parse_assignments
@@ -47,27 +46,32 @@ _BOM = b"\xef\xbb\xbf"
 class TableRows:
     """The rows of a table. `stream` is read instead of the file; its relative files are below this folder.
 
-    A pipe is read at once, because the rows are read more than once.
+    It is copied when it is read first, because the rows are read more than once: first to check all of them,
+    and then while they run, when the table may change. A pipe is copied at once.
     """
 
     def __init__(self, path: Path, stream: IO[bytes] | None = None) -> None:
         self.file = "<stdin>" if str(path) == "-" else str(path)
         self._path = path
         self._base = path.parent
-        self._state: FileState | None = None
-        self._copy: IO[bytes] | None = None
+        self._copied: IO[bytes] | None = None
         if stream is not None or not (path.is_file() or path.is_dir() or not path.exists()):
-            self._copy = tempfile.TemporaryFile()  # noqa: SIM115
-            weakref.finalize(self, self._copy.close)
             self._base = Path()
             with path.open("rb") if stream is None else nullcontext(stream) as source:
-                shutil.copyfileobj(source, self._copy)
+                self._copied = self._copy(source)
+
+    def _copy(self, source: IO[bytes]) -> IO[bytes]:
+        copied = tempfile.TemporaryFile()  # noqa: SIM115
+        weakref.finalize(self, copied.close)
+        shutil.copyfileobj(source, copied)
+        return copied
 
     def _open(self) -> BinaryIO:
-        if self._copy is None:
-            return fs.open_regular(self._path)
-        self._copy.seek(0)
-        return os.fdopen(os.dup(self._copy.fileno()), "rb")
+        if self._copied is None:
+            with fs.open_regular(self._path) as source:
+                self._copied = self._copy(source)
+        self._copied.seek(0)
+        return os.fdopen(os.dup(self._copied.fileno()), "rb")
 
     def describe(self) -> dict[str, Any]:
         return {"table": str(self._path.absolute())}
@@ -76,16 +80,9 @@ class TableRows:
         """Yield the rows. Raises `InputsError` for a table that cannot be read or has other columns."""
         try:
             with self._open() as stream:
-                self._check_unchanged(stream)
                 yield from self._rows(stream, descriptor)
         except OSError as error:
             raise self._error(f"cannot read the table: {error.strerror}", "check the path") from error
-
-    def _check_unchanged(self, stream: BinaryIO) -> None:
-        state = FileState.of(os.fstat(stream.fileno()))
-        if self._state not in (None, state):
-            raise self._error("the table has changed since its rows were checked", "start the batch again")
-        self._state = state
 
     def _rows(self, stream: BinaryIO, descriptor: Descriptor) -> Iterator[Row]:
         start = stream.read(4)
