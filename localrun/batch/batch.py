@@ -70,6 +70,14 @@ class BatchOptions(msgspec.Struct, frozen=True, kw_only=True):
             raise UsageError(message, remedy="pass e.g. results.csv; both formats are written")
         return self.results.absolute().with_suffix(".jsonl")
 
+    @property
+    def tables_in_output(self) -> tuple[str, ...]:
+        """The names of the tables that lie between the folders of the rows."""
+        table = self.table
+        if self.output is None or table is None or table.parent != self.output.absolute():
+            return ()
+        return table.name, table.with_suffix(".csv").name
+
 
 class BatchRun:
     """Rows that run on a backend; iterate over it for the result of each row, in the order of their ends.
@@ -97,7 +105,9 @@ class BatchRun:
         self._backend = backend or LocalBackend(app, request)
         place = options.table
         inputs = TaskInputs(app.store, app.settings)
-        self.checked: CheckedRows = check_rows(source, request, self._bundle.descriptor, inputs)
+        self.checked: CheckedRows = check_rows(
+            source, request, self._bundle.descriptor, inputs, options.tables_in_output
+        )
         check_columns(self.checked.columns, request)
         if self.checked.problems and not options.skip_invalid:
             raise _invalid_rows(self.checked)

@@ -30,11 +30,18 @@ class CheckedRows(msgspec.Struct):
 
 
 def check_rows(
-    source: RowSource, request: Request, descriptor: Descriptor, inputs: TaskInputs
+    source: RowSource,
+    request: Request,
+    descriptor: Descriptor,
+    inputs: TaskInputs,
+    tables: Collection[str] = (),
 ) -> CheckedRows:
-    """Check every row as if it was submitted. Raises `InputsError` if the rows cannot be read."""
+    """Check every row as if it was submitted; `tables` are as in `RowNames`.
+
+    Raises `InputsError` if the rows cannot be read.
+    """
     found = CheckedRows()
-    names = RowNames()
+    names = RowNames(tables)
     shared = {*request.values, *(pair.partition("=")[0] for pair in request.assignments)}
     of_all: dict[Problem, None] = {}  # those of inputs that all rows share
     for row in source.rows(descriptor):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from localrun.batch.rows import Row
 from localrun.errors import Problem
@@ -26,14 +26,19 @@ def padded(number: int, total: int) -> str:
 class RowNames:
     """Finds ids that cannot be folders, or that two rows have."""
 
-    def __init__(self) -> None:
+    def __init__(self, tables: Collection[str] = ()) -> None:
+        """`tables` are the names of the tables of results in the folder of the outputs."""
+        self._tables = {*RESERVED, *tables}
         self._seen: dict[str, int] = {}
 
     def check(self, row: Row) -> Iterator[Problem]:
         """Yield the problems of a row's id."""
         if not row.id:
             return
-        if reason := _reason(row.id):
+        reason = _reason(row.id)
+        if row.id in self._tables:
+            reason = "is the name of the table of results"
+        if reason:
             yield Problem(_PATH, f"id {row.id[:80]!r} {reason}", "use letters, digits, '-' and '_'")
             return
         first = self._seen.setdefault(row.id, row.number)
@@ -60,6 +65,5 @@ def _reason(name: str) -> str:
         return "contains a control character"
     if name != name.strip():
         return "has spaces around it"
-    if len(name.encode("utf-8", "surrogateescape")) > _MOST_BYTES:
-        return f"is longer than {_MOST_BYTES} bytes"
-    return "is the name of the table of results" if name in RESERVED else ""
+    is_long = len(name.encode("utf-8", "surrogateescape")) > _MOST_BYTES
+    return f"is longer than {_MOST_BYTES} bytes" if is_long else ""

@@ -12,7 +12,7 @@ import pytest
 from localrun.batch.resumption import changes
 from localrun.batch.store import BatchStore
 from localrun.batch.table import TableRows
-from localrun.errors import UsageError
+from localrun.errors import InputsError, UsageError
 from localrun.values.references import TaskOutput
 from tests.batch.test_batch import fail_on
 from tests.batch.work import Project, pairs
@@ -301,6 +301,16 @@ def test_paths_in_the_results_are_written_as_the_folder_was(
         2: "out/0003/sum.txt",
         7: "out/0001/sum.txt",
     }
+
+
+@pytest.mark.parametrize("name", ["sums.csv", "sums.jsonl"])
+def test_no_row_is_named_as_the_table_between_the_folders_of_the_rows(project: Project, name: str) -> None:
+    out = project.folder / "out"
+    rows = [{"id": name, "a": 1, "b": 1}]
+    with pytest.raises(InputsError) as caught:
+        project.run(rows, output=out, results=out / "sums.csv")
+    assert "is the name of the table of results" in caught.value.problems[0].message
+    assert project.run(rows, output=out, results=project.folder / "sums.csv") == [1]
 
 
 def test_the_id_of_a_row_is_the_name_of_its_folder(project: Project) -> None:
