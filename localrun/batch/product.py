@@ -93,7 +93,16 @@ class ProductRows:
 
     @classmethod
     def of_values(cls, values: Mapping[str, Iterable[Any]]) -> ProductRows:
-        """Return the rows for the values of inputs by name. None is the default of an input."""
+        """Return the rows for the values of inputs by name. None is the default of an input.
+
+        Raises `UsageError` for anything but lists by name.
+        """
+        remedy = "pass a list of values for each input"
+        if not isinstance(values, Mapping):
+            raise UsageError(f"expected lists by name, found {type(values).__name__}", remedy=remedy)
+        for name, found in values.items():
+            if isinstance(found, str | bytes | Mapping) or not isinstance(found, Iterable):
+                raise UsageError(f"expected a list for {name!r}, found {format_value(found)}", remedy=remedy)
         return cls([Axis(name, values=list(found)) for name, found in values.items()])
 
     def __len__(self) -> int:

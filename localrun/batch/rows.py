@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -91,9 +92,13 @@ def records_of(rows: Any) -> list[Any]:
     """Return the rows of a list, a generator, or a data frame of pandas or polars. Raises `UsageError`."""
     if hasattr(rows, "to_dicts"):  # polars
         return list(rows.to_dicts())
-    if hasattr(rows, "to_dict") and hasattr(rows, "notna"):  # pandas, which has NaN for missing values
+    if hasattr(rows, "notna") and hasattr(rows, "columns"):  # pandas, which has NaN for missing values
+        for name, count in Counter(rows.columns).items():
+            if count > 1:
+                raise UsageError(f"duplicate column {name!r}", remedy="remove or rename one of them")
         return list(rows.astype(object).where(rows.notna(), None).to_dict("records"))
-    if isinstance(rows, Mapping | str | os.PathLike) or not isinstance(rows, Iterable):
+    is_column = hasattr(rows, "notna")
+    if is_column or isinstance(rows, Mapping | str | os.PathLike) or not isinstance(rows, Iterable):
         raise UsageError(
             f"expected rows, found {type(rows).__name__}",
             remedy="pass a list of mappings, a data frame, or the path of a table",

@@ -152,6 +152,10 @@ def test_all_problems_are_reported_by_row_and_column_and_nothing_runs(run: Map, 
         ((3,), {}, "expected rows, found int"),
         (([],), {}, "there are no rows"),
         ((), {"grid": {"a": []}}, "there are no rows"),
+        ((), {"grid": {"a": 5}}, "expected a list for 'a', found 5"),
+        ((), {"grid": {"a": "12"}}, "expected a list for 'a', found '12'"),
+        ((), {"grid": {"a": {"b": 1}}}, "expected a list for 'a', found"),
+        ((), {"grid": [("a", [1])]}, "expected lists by name, found list"),
         (([{"a": 1}],), {"jobs": 0}, "invalid options"),
         (([{"a": 1}],), {"timeout": "soon"}, "invalid options"),
     ],
@@ -275,6 +279,10 @@ def test_a_data_frame_of_pandas_has_defaults_for_missing_values(run: Map) -> Non
     frame = pandas.DataFrame({"a": [1, 2], "b": [3, 4], "id": ["x", None]})
     found = run(frame).wait().results.to_pandas()
     assert dict(zip(found["id"], found["sum"], strict=True)) == {"x": 4, "0002": 6}
+    with pytest.raises(UsageError, match="duplicate column 'a'"):
+        run(pandas.DataFrame([[1, 2]], columns=["a", "a"]))
+    with pytest.raises(UsageError, match="expected rows, found Series"):
+        run(pandas.Series([1], name="a"))
 
 
 def test_a_batch_and_its_results_are_shown_in_notebooks(run: Map, project: Project) -> None:
