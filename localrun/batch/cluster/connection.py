@@ -103,6 +103,7 @@ class ClusterConnection:
                 dashboard_address="127.0.0.1:0",
                 host="127.0.0.1",
                 env=self._environment,
+                preload=["localrun.batch.cluster.local_worker"],
                 silence_logs=_SILENT,
             )
         try:
