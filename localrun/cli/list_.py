@@ -97,6 +97,7 @@ def print_tasks(
             print_or_watch(lambda: (table(list(find(app))), True), watch, context.environ, as_json=as_json)
             return
         found = list(find(app))
+        nodes = [] if as_json else list(_nodes_of_batches(app))
     if as_json:
         from localrun.console import ownership
         from localrun.console.results import as_fields
@@ -107,6 +108,19 @@ def print_tasks(
     else:
         (print_out if found else print_err)(table(found))
         _print_orphans(found)
+        for batch, where in nodes:
+            print_err(f"rows of batch {batch} run on nodes: {where}; they are listed when they have ended")
+
+
+def _nodes_of_batches(app: App) -> Iterator[tuple[str, str]]:
+    """Yield each batch with rows that run on nodes of a cluster, and how many on which."""
+    from localrun.batch.store import BatchStore
+    from localrun.console.batch import format_nodes
+
+    store = BatchStore(app.settings.home)
+    for batch in store.newest_first():
+        if batch.nodes and store.state(batch) == "running":
+            yield batch.short_id, format_nodes(batch.nodes)
 
 
 def _print_orphans(records: list[TaskRecord]) -> None:

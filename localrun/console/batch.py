@@ -145,19 +145,18 @@ class BatchProgress:
         return (len(self._ends) - 1) / seconds if seconds > 0 else 0.0
 
 
-def _places(nodes: Mapping[str, int]) -> str:
-    """Return e.g. ` (node1 4, node2 4)`."""
+def format_nodes(nodes: Mapping[str, int]) -> str:
+    """Return how many rows run on each node, e.g. `node1 4, node2 4`, or `on 20 nodes`."""
     if len(nodes) > _MOST_NODES:
-        return f" (on {len(nodes)} nodes)"
-    named = ", ".join(f"{name} {count:,}" for name, count in sorted(nodes.items()))
-    return escape_control_chars(f" ({named})") if named else ""
+        return f"on {len(nodes)} nodes"
+    return escape_control_chars(", ".join(f"{name} {count:,}" for name, count in sorted(nodes.items())))
 
 
 def progress_line(counts: BatchCounts, rate: float, *, ended: bool = False) -> str:
     """Return e.g. `12/500 rows, 10 FINISHED, 2 FAILED, 8 RUNNING, 3.1 rows/s, 2 min 37 s left`."""
     groups = (counts.ended, counts.in_flight)
     states = [f"{found[state]:,} {state}" for found in groups for state in sorted(found, key=_STATES.index)]
-    where = _places(counts.nodes)
+    where = f" ({format_nodes(counts.nodes)})" if counts.nodes else ""
     states = [f"{text}{where}" if text.endswith(" RUNNING") else text for text in states]
     parts = [f"{counts.done:,}/{counts.total:,} rows", *states]
     if rate:

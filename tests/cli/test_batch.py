@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from localrun.batch.store import BatchStore
 from localrun.cli.context import CliContext
 from localrun.cli.entry import commands
 from localrun.engines.fake import FakeContainer
@@ -242,3 +244,14 @@ def test_garbage_is_collected_while_the_rows_run(localrun: Command, table: Path)
         standalone_mode=False,
     )
     assert called == [1]
+
+
+def test_a_list_names_the_nodes_on_which_rows_of_a_running_batch_run(localrun: Command) -> None:
+    store = BatchStore(localrun.folder / "home")
+    record = store.create("nightly", bundle="bundle", nodes={"node2": 3, "node1": 4})
+    lock = store.acquire(record)
+    listed = localrun("list")
+    os.close(lock)
+    told = "rows of batch nightly run on nodes: node1 4, node2 3; they are listed when they have ended\n"
+    assert listed.err.endswith(told)
+    assert told not in localrun("list").err  # its process has died

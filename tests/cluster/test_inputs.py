@@ -98,3 +98,29 @@ def test_another_file_at_the_same_path_of_a_node_is_not_used(cluster: Cluster, t
         assert log.wait() == 0
         assert "client" in log.printed
         assert "other!" not in log.printed
+
+
+def test_a_mounted_path_has_to_exist_on_each_node(cluster: Cluster, tmp_path: Path) -> None:
+    # Given a path of the client and of one node
+    (tmp_path / "model").write_text("client")
+    first, second = cluster.nodes
+    first.run("sh", "-c", f"mkdir -p {tmp_path} && printf node >{tmp_path}/model")
+    mount = ("--mount", f"{tmp_path}/model:/model")
+
+    # When a batch mounts it, then no row runs, and the other node is named
+    batch = Batch(tmp_path, numbers(4), program="#!/bin/sh\ncat /model\n" + ECHO.partition("\n")[2])
+    (tmp_path / "data").write_text("data")
+    command = batch.start(cluster, "-i", "data=@data", *mount)
+    assert command.wait() not in (0, 1, 10), command.printed
+    assert "1 of 2 workers" in command.printed
+    assert f"worker {second.name} (" in command.printed
+    assert f"no such file or folder to mount: {tmp_path}/model" in command.printed
+    assert batch.results() == []
+
+    # When that has it, too, then the rows see the file of their node
+    second.run("sh", "-c", f"mkdir -p {tmp_path} && printf node >{tmp_path}/model")
+    batch.run(cluster, "-i", "data=@data", *mount)
+    for result in batch.check():
+        log = batch.localrun(cluster, "logs", result["task"])
+        assert log.wait() == 0
+        assert "nodedata" in log.printed

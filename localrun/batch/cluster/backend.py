@@ -126,11 +126,15 @@ class ClusterBackend:
 
     def states(self) -> Mapping[str, int]:
         in_flight = len(self._rows)
-        running = min(in_flight, sum(self.nodes().values()))
+        running = min(in_flight, sum(self._running().values()))
         found = {"RUNNING": running, "QUEUING": in_flight - running}
         return {state: count for state, count in found.items() if count}
 
     def nodes(self) -> Mapping[str, int]:
+        running = self._running()
+        return running if sum(running.values()) <= len(self._rows) else {}  # some have just ended
+
+    def _running(self) -> Mapping[str, int]:
         connection = self._connection
         return {} if connection is None else connection.running
 

@@ -147,6 +147,8 @@ class ClusterConnection:
             try:
                 self.ended.update(dict.fromkeys(await self._open(address), address))
                 self.nodes[address] = found
+                if found.problem:
+                    self.notify(f"{names[address]} cannot run rows: {found.problem}")
             except ConnectionLost as error:
                 problems[address] = Problem(names[address], str(error), "see its log")
             except LocalrunError as error:

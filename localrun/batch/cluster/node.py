@@ -55,14 +55,14 @@ _LACKS = (Cause.CPU_UNAVAILABLE, Cause.MEMORY_UNAVAILABLE, Cause.GPU_UNAVAILABLE
 class NodeFacts(msgspec.Struct, frozen=True):
     """What a client must know about a worker.
 
-    `store` identifies the content store, which the workers of a machine share. `ended` are the tasks whose
-    results no client has taken.
+    `store` identifies the content store, which the workers of a machine share. `problem` is why its engine
+    could not be used when it started.
     """
 
     name: str
     store: str
     resources: dict[str, float]
-    ended: tuple[str, ...] = ()
+    problem: str = ""
 
 
 class _Run:
@@ -85,6 +85,7 @@ class ClusterNode:
         self.app = app
         self.name = name
         self.worker = worker
+        self.problem = ""
         digests = digests_in(app.settings.cache)
         self.content = ContentStore(app.settings.home / "content", digests, app.settings.disk_stop)
         # tasks of workers with other folders on the same engine have other ids
@@ -113,7 +114,8 @@ class ClusterNode:
         """Return what rows can request of this machine, by the name that the cluster uses."""
         try:
             capacity = self.app.runner.admission.capacity
-        except LocalrunError:
+        except LocalrunError as error:
+            self.problem = error.message
             return {}
         return {"CPU": capacity.cpus, "MEMORY": capacity.memory, "GPU": capacity.gpus}
 

@@ -55,6 +55,7 @@ class Placement:
         self._needed = dict(needed)
         self._loop = asyncio.get_running_loop()
         self._resting: dict[str, float] = {}  # worker -> until when it gets no rows
+        self._noted: set[tuple[str, str]] = set()  # nodes that could not run rows, and why
         self._preparing = asyncio.Semaphore(_PREPARED)
         self._fetching = asyncio.Semaphore(_FETCHED)
         self.received: set[asyncio.Task[Any]] = set()  # rows whose results are being received
@@ -181,8 +182,14 @@ class Placement:
 
     def _note_unusable(self, answer: Unusable, refusals: dict[str, Unusable]) -> None:
         refusals[answer.worker] = answer
-        if answer.lasting:
-            self._resting[answer.worker] = _now() + _REST
+        if not answer.lasting:
+            return
+        self._resting[answer.worker] = _now() + _REST
+        node, kind = self._connection.nodes.get(answer.worker), (answer.worker, answer.failure.cause)
+        if node is not None and kind not in self._noted:
+            self._noted.add(kind)
+            why = answer.failure.message.removeprefix(f"node {node.name}: ")
+            self._connection.notify(f"node {node.name} cannot run rows now: {why}")
 
     async def _deliver(self, missing: Lacking, work: Work) -> Work:
         """Send what a node lacks, each file once. Returns the work, with the copy of the image if needed.

@@ -104,7 +104,7 @@ class NodePlugin(WorkerPlugin):
         assert self._worker is not None
         store = f"{socket.gethostname()}:{self.node.content.path}"
         resources = dict(self._worker.state.total_resources)
-        return NodeFacts(self.node.name, store, resources)
+        return NodeFacts(self.node.name, store, resources, self.node.problem)
 
 
 def _stop_profiler(worker: Worker) -> None:

@@ -20,8 +20,8 @@ from localrun.batch.cluster import connection
 from localrun.batch.cluster.orders import Ended
 from localrun.batch.cluster.placement import Placement
 from localrun.batch.cluster.worker import ignore_timeouts
-from localrun.engines.fake import FakeContainer
-from localrun.errors import Cause, LocalrunError, UsageError
+from localrun.engines.fake import FakeContainer, FakeEngine
+from localrun.errors import Cause, EngineUnreachable, LocalrunError, UsageError
 from localrun.task.states import TaskState
 from tests.batch.cluster.nodes import Nodes
 from tests.cli.command import add
@@ -55,6 +55,19 @@ def test_rows_avoid_a_node_whose_disk_is_full(nodes: Nodes) -> None:
     nodes.run(lambda: set_full(nodes, {"n1"}))
     results = list(nodes.batch(pairs(8)))
     assert Counter((result.node, result.state) for result in results) == {("n2", TaskState.FINISHED): 8}
+    assert nodes.notes == ["node n1 cannot run rows now: disk-pressure: /data is 99 % full"]
+
+
+def test_a_worker_without_an_engine_is_named_and_gets_no_rows(nodes: Nodes) -> None:
+    def fail() -> None:
+        raise EngineUnreachable("cannot connect to the Docker engine")
+
+    nodes.engines["n3"] = FakeEngine()
+    nodes.engines["n3"].info = fail  # type: ignore[method-assign, assignment]
+    address = nodes.add("n3").address
+    results = list(nodes.batch(pairs(6)))
+    assert Counter(result.node for result in results).keys() <= {"n1", "n2"}
+    assert nodes.notes == [f"worker n3 ({address}) cannot run rows: cannot connect to the Docker engine"]
 
 
 def test_a_batch_stops_with_the_cause_if_no_node_can_run_rows(nodes: Nodes) -> None:
