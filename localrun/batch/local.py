@@ -19,10 +19,19 @@ from localrun.bundle.images.ensure import ensure_image
 from localrun.bundle.reader import Bundle
 from localrun.descriptor import Descriptor
 from localrun.engines.base import Warn, no_warning
-from localrun.errors import BundleError, DescriptorError, ImageError, InputsError, LocalrunError, TaskKilled
+from localrun.errors import (
+    BundleError,
+    Cause,
+    DescriptorError,
+    ImageError,
+    InputsError,
+    LocalrunError,
+    TaskKilled,
+)
 from localrun.manager.request import ReadBundle, Request
 from localrun.manager.workers import in_parallel
 from localrun.settings.options import PullPolicy
+from localrun.task.events import Event
 from localrun.task.record import TaskRecord
 from localrun.task.states import TaskState
 from localrun.task.workspace import Workspace
@@ -84,14 +93,20 @@ class LocalBackend:
             return
         task_id = row.task_id(attempt)
         try:
-            task = self._app.manager.submit(row.request(self._request), task_id=task_id)
-        except (BundleError, DescriptorError, ImageError, InputsError) as error:
-            self._ended.put(refused(row, error))
+            task = self._app.manager.submit(row.request(self._request), self._on_event, task_id=task_id)
+        except (BundleError, DescriptorError, ImageError, InputsError, TaskKilled) as error:
+            is_killed = self._cancelled or isinstance(error, TaskKilled)
+            self._ended.put(killed(row) if is_killed else refused(row, error))
             return
         if task.reused:
             self._ended.put(result_of(row, task.record, reused=True))
         else:
             self._watch(row, task_id, task.not_reused)
+
+    def _on_event(self, event: Event) -> None:
+        """Stop the download of an input, for which `start` waits."""
+        if event.kind == "progress" and self._cancelled:
+            raise TaskKilled("the task was stopped on request")
 
     def _adopt(self, row: Row, attempt: int) -> tuple[str | None, int]:
         """Return the task that is or was this attempt, or an earlier one which finished or runs, or None.
@@ -203,6 +218,12 @@ def refused(row: Row, error: LocalrunError) -> RowResult:
     """Return the result of a row without a task."""
     message = "; ".join([error.message, *map(str, error.problems)])
     return RowResult(row, TaskState.FAILED, cause=str(error.cause), message=message)
+
+
+def killed(row: Row) -> RowResult:
+    """Return the result of a row that was stopped before it had a task."""
+    message = "the row was stopped on request"
+    return RowResult(row, TaskState.KILLED, cause=Cause.KILLED.name, message=message)
 
 
 def _get(queue: SimpleQueue[_Ended], timeout: float | None) -> RowResult | LocalrunError | None:

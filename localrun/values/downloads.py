@@ -76,11 +76,14 @@ def _web(url: str, on_size: Callable[[int | None], object]) -> Iterator[bytes]:
         encoded = b64encode(unquote(user).encode()).decode()
         request.add_unredirected_header("Authorization", f"Basic {encoded}")
     with urlopen(request, timeout=_TIMEOUT) as answer:  # noqa: S310 - http, https, and FTP by a redirect
-        on_size(getattr(answer, "length", None))  # that of FTP is unknown
-        while data := answer.read(_CHUNK):
+        left = getattr(answer, "length", None)  # that of FTP is unknown
+        on_size(left)
+        # what has arrived, so that a slow download can be stopped
+        while left != 0 and (data := answer.read1(_CHUNK if left is None else min(_CHUNK, left))):
+            left = None if left is None else left - len(data)
             yield data
-        if left := getattr(answer, "length", None):
-            raise ValueError(f"the download ended {left} bytes too early")
+    if left:
+        raise ValueError(f"the download ended {left} bytes too early")
 
 
 def _fsspec(url: str, on_size: Callable[[int | None], object]) -> Iterator[bytes]:

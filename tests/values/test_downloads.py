@@ -6,7 +6,7 @@ import sys
 import threading
 import tracemalloc
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -25,7 +25,10 @@ MIB = 1024 * 1024
 
 
 class Site(BaseHTTPRequestHandler):
-    """Sends `/SIZE` bytes; `/cut` and `/chunked` end too early, `/stall` never; `/private` has a password."""
+    """Sends `/SIZE` bytes; `/cut` and `/chunked` end too early, `/stall` and `/drip` never.
+
+    `/private` has a password.
+    """
 
     def do_GET(self) -> None:
         name = self.path.partition("?")[0].strip("/")
@@ -44,6 +47,9 @@ class Site(BaseHTTPRequestHandler):
             self.wfile.write(b"5\r\nhello\r\n5\r\nhel")
             return
         size = int(name) if name.isdigit() else 5
+        if name == "drip":
+            self.drip()
+            return
         self.send_header("Content-Length", str(size + 4 * (name in ("cut", "stall"))))
         self.end_headers()
         for _ in range(size // MIB):
@@ -52,6 +58,14 @@ class Site(BaseHTTPRequestHandler):
         if name == "stall":
             self.wfile.flush()
             self.server.stalled.wait(60)  # type: ignore[attr-defined]
+
+    def drip(self) -> None:
+        """Send a byte now and then until the client closes the connection."""
+        self.send_header("Content-Length", str(MIB))
+        self.end_headers()
+        with suppress(OSError):
+            while not self.server.stalled.wait(0.01):  # type: ignore[attr-defined]
+                self.wfile.write(b"x")
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         """Do not log."""
@@ -104,6 +118,16 @@ def test_a_file_is_downloaded_with_its_size_and_digest(site: str, tmp_path: Path
     assert (tmp_path / "f").read_bytes() == content
     assert (tmp_path / "f").stat().st_mode & 0o777 == 0o644
     assert seen[-1] == (3 * MIB + 1, 3 * MIB + 1)
+
+
+def test_a_slow_download_can_be_stopped_at_any_time(site: str, tmp_path: Path) -> None:
+    def stop(done: int, _total: int | None) -> None:
+        if done > 1:
+            raise KeyError(done)
+
+    with pytest.raises(KeyError):
+        download(Url(f"{site}/drip"), tmp_path / "f", DiskLimit(), stop)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_of_any_protocol_is_downloaded(memory: Any, tmp_path: Path) -> None:

@@ -22,14 +22,13 @@ from localrun.batch.cluster.results import Importer
 from localrun.batch.cluster.reuse import ClusterReuse
 from localrun.batch.cluster.supply import Supply
 from localrun.batch.cluster.worker import ignore_timeouts
-from localrun.batch.local import refused
+from localrun.batch.local import killed, refused
 from localrun.batch.rows import Row
 from localrun.bundle.reader import Bundle
 from localrun.engines.base import Progress, Warn, no_progress, no_warning
 from localrun.errors import Cause, LocalrunError, TaskKilled
 from localrun.manager.request import Request
 from localrun.settings import Settings
-from localrun.task.states import TaskState
 
 _SPARE = 2  # rows for each one that runs, so that no node waits for the client
 _MOST_SLOTS = 512
@@ -150,7 +149,7 @@ class ClusterBackend:
 
     def _start(self, row: Row, attempt: int, not_reused: tuple[str, ...]) -> None:
         if self._cancelled:
-            self._ended.put(_killed(row))
+            self._ended.put(killed(row))
             return
         task = asyncio.get_running_loop().create_task(
             self._run(row, attempt, not_reused), name=f"row-{row.number}"
@@ -224,7 +223,7 @@ class ClusterBackend:
             assert self._placement is not None  # `prepare` was called
             self._ended.put(replace(await self._placement.run(row, attempt), not_reused=not_reused))
         except asyncio.CancelledError:
-            self._ended.put(_killed(row))
+            self._ended.put(killed(row))
         except LocalrunError as error:
             self._ended.put(refused(row, error))
         except OSError as error:
@@ -234,14 +233,9 @@ class ClusterBackend:
         """Report a bug, or a stop before the first step, as the result that would be waited for otherwise."""
         self._rows.discard(task)
         if task.cancelled():
-            self._ended.put(_killed(row))
+            self._ended.put(killed(row))
         elif (error := task.exception()) is not None:
             self._ended.put(refused(row, LocalrunError(f"internal error: {type(error).__name__}: {error}")))
-
-
-def _killed(row: Row) -> RowResult:
-    message = "the row was stopped on request"
-    return RowResult(row, TaskState.KILLED, cause=Cause.KILLED.name, message=message)
 
 
 def _needed(request: Request, bundle: Bundle) -> dict[str, float]:

@@ -1,7 +1,8 @@
-"""Credentials in the rows of a batch: no file of it has them."""
+"""Rows with URLs: downloads that are stopped, and credentials, which no file of a batch has."""
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from localrun.batch.table import TableRows
 from localrun.engines.fake import FakeContainer
 from tests.batch.work import Project
 from tests.manager.test_downloading import HEAD, PARAMETERS
+from tests.support.waiting import WAIT, until
+from tests.values.test_downloads import running_site
 
 SECRETS = ("hidden-user", "hidden-word", "hidden-key")
 URL = "http://hidden-user:hidden-word@127.0.0.1:1/a.csv?key=hidden-key"
@@ -70,3 +73,19 @@ def test_a_refused_axis_does_not_show_the_credentials_of_its_url() -> None:
         with pytest.raises(ValueError) as caught:
             parse(text)
         assert not any(secret in str(caught.value) for secret in SECRETS)
+
+
+def test_a_row_whose_input_is_being_downloaded_is_stopped_and_runs_again(project: Project) -> None:
+    with running_site() as site:
+        batch = project.batch([{"table": f"{site}/drip"}])
+        thread = threading.Thread(target=list, args=(batch,))
+        thread.start()
+        until(lambda: list(project.home.glob("tasks/*/uploads/.urls/.*")))
+        batch.stop()
+        thread.join(WAIT)
+        assert not thread.is_alive()
+        assert project.lines == []
+        assert list((project.home / "tasks").iterdir()) == []
+    with running_site() as site:
+        (result,) = project.batch([{"table": f"{site}/5"}], resume=True)
+    assert result.is_finished
