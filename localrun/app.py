@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from localrun.admission import Admission, Capacity, machine_ledger_path
+from localrun.admission.memory_limits import check_memory_limits
 from localrun.engines.base import Engine
 from localrun.errors import EngineError, EngineUnreachable, LocalrunError, UsageError
 from localrun.manager.manager import Manager
@@ -41,9 +42,13 @@ _ANY_NUMBER = 1024  # most engines with GPU support do not report their GPUs
 
 
 class App:
-    """localrun for one folder of tasks. Connects to the engine on first use."""
+    """localrun for one folder of tasks. Connects to the engine on first use.
+
+    Raises `LocalrunError` if the limits of this process leave too little memory.
+    """
 
     def __init__(self, settings: Settings, engine: Engine | None = None) -> None:
+        check_memory_limits()
         self.settings = settings
         self.store = TaskStore(settings.home)
         self.manager = Manager(self.store, settings, lambda: self.runner, self.wait)
@@ -56,8 +61,9 @@ class App:
 
         The first use of `engine` waits for it, and raises its error.
         """
-        self._connecting = threading.Thread(target=self._preconnect, name="engine", daemon=True)
-        self._connecting.start()
+        thread = threading.Thread(target=self._preconnect, name="engine", daemon=True)
+        thread.start()
+        self._connecting = thread
 
     def _preconnect(self) -> None:
         # the first use reports any of them

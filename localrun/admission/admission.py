@@ -48,7 +48,7 @@ class Reservation:
         """Release the resources and wake tasks that can start now. Idempotent; never raises."""
         if self._held:
             self._held = False
-            self._admission._release(self.task_id)
+            self._admission.withdraw(self.task_id)
 
     def __enter__(self) -> Reservation:
         return self
@@ -123,7 +123,7 @@ class Admission:
                 self._wait(task_id, requested, on_wait, check_cancelled)
             return Reservation(self, task_id)
         except BaseException:
-            self._release(task_id)
+            self.withdraw(task_id)
             raise
 
     def _has_queue(self, task_id: str) -> bool:
@@ -139,6 +139,19 @@ class Admission:
         with self._transaction() as txn:
             if txn.find_own(task_id) is None:
                 self._put(txn, txn.new_entry(task_id, requested))
+
+    def withdraw(self, task_id: str) -> None:
+        """Remove a task from the reservations and wake tasks that can start now. Never raises."""
+        try:
+            with self._transaction() as txn:
+                self._own_entries.pop(task_id, None)
+                txn.remove(task_id)
+                queue = schedule(txn.all, self.capacity)
+        except AdmissionError:  # the next transaction, or the end of this process, removes the entry
+            self._own_entries.pop(task_id, None)
+            self._unreleased.add(task_id)
+        else:
+            _notify(queue, task_id, head=True)
 
     def adopt(self, task_id: str, requested: Resources) -> Reservation:
         """Reserve the resources of a task that runs already, without waiting.
@@ -242,18 +255,6 @@ class Admission:
         if not pressures:
             _notify(queue, task_id, head=refusal is None)
         return refusal, [one for one in txn.entries.values() if one.admitted], txn.others
-
-    def _release(self, task_id: str) -> None:
-        try:
-            with self._transaction() as txn:
-                self._own_entries.pop(task_id, None)
-                txn.remove(task_id)
-                queue = schedule(txn.all, self.capacity)
-        except AdmissionError:  # the next transaction, or the end of this process, removes the entry
-            self._own_entries.pop(task_id, None)
-            self._unreleased.add(task_id)
-        else:
-            _notify(queue, task_id, head=True)
 
     @contextmanager
     def _transaction(self, on_locked: Callable[[str], None] = lambda _reason: None) -> Iterator[LedgerTxn]:

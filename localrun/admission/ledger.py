@@ -162,7 +162,8 @@ class Ledger:
         stream = self._open(folder, f"{self.path.name}.lock", os.O_RDONLY | os.O_CREAT)
         if not fs.try_lock(stream):
             notice = threading.Timer(_LOCK_NOTICE, on_locked, (f"waiting for the lock of {self.path}",))
-            notice.start()
+            with suppress(RuntimeError, MemoryError):  # too many threads for a notice
+                notice.start()
             try:
                 fs.lock(stream)
             finally:

@@ -46,8 +46,8 @@ class Batch:
         self._thread = threading.Thread(
             target=self._drive, name=f"batch-{self.run.record.short_id}", daemon=True
         )
-        _running.add(self)
         self._thread.start()
+        _running.add(self)
 
     def __repr__(self) -> str:
         return f"<localrun.Batch {self.run.record.short_id} {self.status}: {self.progress}>"

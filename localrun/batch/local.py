@@ -143,7 +143,14 @@ class LocalBackend:
         with self._lock:
             self._in_flight.add(task_id)
         name = f"row-{row.number}"
-        threading.Thread(target=self._await, args=(row, task_id, not_reused), name=name, daemon=True).start()
+        thread = threading.Thread(target=self._await, args=(row, task_id, not_reused), name=name, daemon=True)
+        try:
+            thread.start()
+        except BaseException:
+            with self._lock:
+                self._in_flight.discard(task_id)
+            self._kill(task_id)
+            raise
         if self._cancelled:
             self._kill(task_id)
 

@@ -131,7 +131,11 @@ def _is_importing(frame: FrameType | None) -> bool:
 def _call_stop(stops: SimpleQueue[int], stop: StopCallback) -> None:
     threads: list[threading.Thread] = []
     while number := stops.get():
-        threads.append(threading.Thread(target=stop, args=(number,), name=f"stop-{number}"))
-        threads[-1].start()
+        thread = threading.Thread(target=stop, args=(number,), name=f"stop-{number}")
+        try:
+            thread.start()
+            threads.append(thread)
+        except (RuntimeError, MemoryError):  # too many threads
+            stop(number)
     for thread in threads:
         thread.join()

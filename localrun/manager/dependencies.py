@@ -55,15 +55,23 @@ class Dependencies:
             self._needs[task.id] = set(needed)
             for other in needed:
                 self._waiting.setdefault(other, set()).add(task.id)
-        for other in needed:
-            self._look(other)
+        try:
+            for other in needed:
+                self._look(other)
+        except BaseException:
+            self._pending.pop(task.id)
+            self._forget(task.id)
+            raise
 
     def ended(self, record: TaskRecord) -> None:
         """Start the tasks for which this was the last one, and those that need an output it does not have."""
         self._settle(record.id, record)
+        self._forget(record.id)  # it waited itself, and was stopped
+
+    def _forget(self, task_id: str) -> None:
         with self._lock:
-            for other in self._needs.pop(record.id, ()):  # it waited itself, and was stopped
-                self._waiting.get(other, set()).discard(record.id)
+            for other in self._needs.pop(task_id, ()):
+                self._waiting.get(other, set()).discard(task_id)
 
     def is_waiting(self, task_id: str) -> bool:
         with self._lock:
@@ -100,10 +108,10 @@ class Dependencies:
         with self._lock:
             if task_id in self._followed or task_id not in self._waiting:
                 return
+            threading.Thread(
+                target=self._wait_for, args=(task_id,), name=f"needs-{task_id[:8]}", daemon=True
+            ).start()
             self._followed.add(task_id)
-        threading.Thread(
-            target=self._wait_for, args=(task_id,), name=f"needs-{task_id[:8]}", daemon=True
-        ).start()
 
     def _wait_for(self, task_id: str) -> None:
         while not self._closed.is_set():

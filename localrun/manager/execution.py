@@ -47,7 +47,17 @@ class Execution:
             fail = partial(runner.run, task, partial(_raise, error), lambda: None)
             self._workers.run(task, prepared.lock, fail)
             return
-        self._workers.run(task, prepared.lock, lambda: self._execute(prepared))
+        try:
+            self._workers.run(task, prepared.lock, lambda: self._execute(prepared))
+        except BaseException:  # no memory for a thread
+            runner.admission.withdraw(task.id)
+            raise
+
+    def start_or_fail(self, start: Callable[[PreparedTask], None], prepared: PreparedTask) -> None:
+        """Start a task that has waited. It fails if it cannot be started, e.g. for lack of memory."""
+        failure = conclude(prepared.task, partial(start, prepared))
+        if failure is not None:
+            self._workers.end(prepared.task, prepared.lock, failure.state, **failure.changes)
 
     def _complete(self, prepared: PreparedTask) -> None:
         """Write the inputs that the task has waited for, and run it."""

@@ -56,16 +56,17 @@ class Manager:
         self._workers = Workers(self._registry, self._on_ended)
         self._retention = Retention(store, settings)
         self._manual = ManualTasks(store, self._workers, self._on_event)
-        self._pending = PendingInputs(self._start, self.kill, self._submitter.provision, store.path)
         self._execution = Execution(self._workers, runner, self._submitter.complete, self._run_replicas)
+        start = partial(self._execution.start_or_fail, self._start)
+        self._pending = PendingInputs(start, self.kill, self._submitter.provision, store.path)
         self._dependencies = Dependencies(
             self._pending,
-            self._execution.start,
+            partial(self._execution.start_or_fail, self._execution.start),
             find=self.find_task,
             is_own=lambda task_id: self._registry.find(task_id) is not None,
             wait=wait_other,
         )
-        self.held = HeldTasks(self._pending, self._find_open, self._check_resources, self._start)
+        self.held = HeldTasks(self._pending, self._find_open, self._check_resources, start)
         self._resumer = Resumer(
             store=store,
             submitter=self._submitter,

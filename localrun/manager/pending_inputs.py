@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -60,14 +59,21 @@ class PendingInputs:
     def hold(self, prepared: PreparedTask) -> None:
         """Keep a task until `pop`, `kill` or `close`."""
         with self._lock:
-            self._waiting[prepared.task.id] = prepared
             if self._watcher is None and not self._closed:
-                self._wakeup = wakeup_for_kills(self._home)
-                watch = partial(self._watch, self._wakeup)
-                self._watcher = threading.Thread(target=watch, name="waiting", daemon=True)
-                self._watcher.start()
+                self._start_watcher()
             elif prepared.task.is_cancelled:
                 self._wake()
+            self._waiting[prepared.task.id] = prepared
+
+    def _start_watcher(self) -> None:
+        wakeup = wakeup_for_kills(self._home)
+        watcher = threading.Thread(target=self._watch, args=(wakeup,), name="waiting", daemon=True)
+        try:
+            watcher.start()
+        except BaseException:
+            wakeup.close()
+            raise
+        self._watcher, self._wakeup = watcher, wakeup
 
     def _watch(self, wakeup: Wakeup) -> None:
         while True:

@@ -93,7 +93,7 @@ class Resumer:
             return decided is Fate.MANUAL
         try:
             self._resume(task, lock)
-        except EngineUnreachable:
+        except (EngineUnreachable, RuntimeError, MemoryError):  # the engine is away, or no thread can start
             lock.release(ended=False)
             raise
         except LocalrunError as error:

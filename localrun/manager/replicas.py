@@ -147,7 +147,12 @@ class _ReplicatedRun:
         replica, lock = self._create(number, task_id, image, chosen)
         described, source = self._prepared.descriptor, ImageReference(image.id)
         execute = self._context.runner.execute
-        self._context.workers.run(replica, lock, lambda: execute(replica, described, source))
+        try:
+            self._context.workers.run(replica, lock, lambda: execute(replica, described, source))
+        except BaseException:  # no memory for a thread
+            self._context.runner.admission.withdraw(task_id)
+            self._context.store.remove(replica.workspace, lock)
+            raise
         self._report_start(number, chosen)
         if self.task.is_cancelled:  # requested after the last check
             self._context.kill(task_id)
@@ -241,8 +246,8 @@ class _ReplicatedRun:
             self._events.put((task_id, None))
 
         thread = threading.Thread(target=follow, name=f"replica-{short_id(task_id)}", daemon=True)
-        self._followers.append(thread)
         thread.start()
+        self._followers.append(thread)
 
     def _handle_event(self, timeout: float | None = None) -> None:
         """Wait at most `timeout` seconds for an event of a replica, and handle it."""

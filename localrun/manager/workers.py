@@ -100,8 +100,15 @@ def in_parallel(call: Callable[[Item], object], items: Sequence[Item]) -> None:
     if len(items) == 1:
         call(items[0])
         return
-    threads = [threading.Thread(target=call, args=(item,), name="parallel") for item in items]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    threads = []
+    try:
+        for item in items:
+            thread = threading.Thread(target=call, args=(item,), name="parallel")
+            try:
+                thread.start()
+                threads.append(thread)
+            except (RuntimeError, MemoryError):  # too many threads
+                call(item)
+    finally:
+        for thread in threads:
+            thread.join()

@@ -56,13 +56,12 @@ class DiskMonitor:
     def monitor(self, task_id: str, task: MonitoredTask) -> Iterator[None]:
         """Monitor a task within a `with` block."""
         with self._lock:
-            self._tasks[task_id] = task
             if self._thread is None:
-                self._wake = threading.Event()
-                self._thread = threading.Thread(
-                    target=self._run, args=(self._wake,), name="disk-monitor", daemon=True
-                )
-                self._thread.start()
+                wake = threading.Event()
+                thread = threading.Thread(target=self._run, args=(wake,), name="disk-monitor", daemon=True)
+                thread.start()
+                self._wake, self._thread = wake, thread
+            self._tasks[task_id] = task
         try:
             yield
         finally:

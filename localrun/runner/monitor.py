@@ -194,7 +194,11 @@ class ContainerMonitor:
         follower = LogFollower(self.engine, self.handle, log, task.masker, show)
         name = f"log-{task.short_id}"
         thread = threading.Thread(target=self._follow, args=(follower,), name=name, daemon=True)
-        thread.start()
+        try:
+            thread.start()
+        except BaseException:
+            log.close()
+            raise
         try:
             yield
         finally:

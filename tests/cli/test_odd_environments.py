@@ -7,7 +7,6 @@ import os
 import resource
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -196,18 +195,36 @@ def test_a_deleted_working_directory_is_named(arguments: list[str], tmp_path: Pa
         assert json.loads(result.stdout)["state"] == "FAILED"
 
 
-def limited(size: int) -> Callable[[], None]:
-    return lambda: resource.setrlimit(resource.RLIMIT_AS, (size, size))
-
-
-@pytest.mark.parametrize("mib", [40, 60, 80, 100, 130])
+@pytest.mark.parametrize("arguments", [["list", "--json"], RUN], ids=" ".join)
 @pytest.mark.parametrize(
-    "arguments",
-    [["list", "--json"], RUN],
-    ids=" ".join,
+    ("limit", "mib", "named"),
+    [
+        (resource.RLIMIT_AS, 80, "limited to 80 MiB (`ulimit -v`); localrun needs 1 GiB"),
+        (resource.RLIMIT_AS, 1000, "limited to 1000 MiB (`ulimit -v`); localrun needs 1 GiB"),
+        (resource.RLIMIT_DATA, 80, "limited to 80 MiB (`ulimit -d`); localrun needs 256 MiB"),
+    ],
 )
-def test_too_little_memory_is_not_a_bug_of_localrun(mib: int, arguments: list[str], folder: Path) -> None:
-    result = localrun(*arguments, cwd=folder, preexec_fn=limited(mib << 20))
+def test_too_little_memory_is_named(
+    limit: int, mib: int, named: str, arguments: list[str], folder: Path
+) -> None:
+    size = mib << 20
+    result = localrun(*arguments, cwd=folder, preexec_fn=lambda: resource.setrlimit(limit, (size, size)))
+    assert result.returncode == ExitCode.RESOURCES, result
+    assert named in result.stderr
+    assert "hint: raise the limit with `ulimit -" in result.stderr
+
+
+@pytest.mark.parametrize("mib", [40, 60])
+def test_too_little_memory_for_its_modules_is_not_a_bug_of_localrun(mib: int, folder: Path) -> None:
+    size = mib << 20
+    result = localrun(
+        "validate",
+        "descriptor.yml",
+        "--image",
+        "none",
+        cwd=folder,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (size, size)),
+    )
     assert "bug in localrun" not in result.stderr
     if "localrun" in result.stderr:  # else the interpreter itself did not start
         assert "Traceback" not in result.stderr, result.stderr

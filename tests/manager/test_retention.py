@@ -226,6 +226,19 @@ def test_a_task_without_a_thread_is_not_created(tmp_path: Path) -> None:
         assert not list(env.app.store.tasks.iterdir())
 
 
+def test_a_task_that_gets_its_last_input_ends_if_no_thread_can_start(tmp_path: Path) -> None:
+    with make_environment(tmp_path, add) as env:
+        task = env.submit(values={"a": 1}, wait_for_inputs=True)
+        env.app.runner  # noqa: B018 - connects
+        with mock.patch("threading.Thread.start", side_effect=RuntimeError("can't start new thread")):
+            env.app.manager.put_input(task.id, "b", [b"2"])
+        record = env.app.manager.wait(task)
+        assert record is not None
+        assert (record.state, record.cause) == (TaskState.FAILED, "MEMORY_UNAVAILABLE")
+        assert env.app.store.active_ids() == []
+        assert env.app.runner.admission.snapshot().waiting == ()
+
+
 def test_a_task_whose_result_was_reused_counts_as_ended_then(tmp_path: Path) -> None:
     with make_environment(tmp_path, add, keep=2) as env:
         records = [env.run(values={"a": number, "b": 1}) for number in range(2)]

@@ -61,10 +61,9 @@ class FolderFollower:
                 self._feed.mark_gap()  # other processes were not followed until now
                 look = _Look(self._app, self._feed, self._tasks)
                 look.read()
-                self._thread = threading.Thread(
-                    target=self._run, args=(look,), name="folder-follower", daemon=True
-                )
-                self._thread.start()
+                thread = threading.Thread(target=self._run, args=(look,), name="folder-follower", daemon=True)
+                thread.start()
+                self._thread = thread
 
     def wake(self) -> None:
         """Look at once: a task of this process has changed its state."""
