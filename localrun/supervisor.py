@@ -44,7 +44,7 @@ class Supervisor:
         self._wake = threading.Event()
         self._watched: set[ProcessId] = set()  # the processes that a thread waits for
         self._records: dict[str, TaskRecord] = {}  # of the detached tasks of other processes
-        self._resumed: dict[str, App] = {}
+        self._resumed: dict[str, App] = {}  # until their end
         self._failed: set[str] = set()  # tasks that could not be resumed for another reason than the engine
         self._next_attempt = 0.0
 
@@ -84,6 +84,8 @@ class Supervisor:
         """Resume the tasks without an owner, and return whether there is any task to supervise."""
         active = self._store.active_ids()
         self._records = {task_id: self._records[task_id] for task_id in active if task_id in self._records}
+        self._failed &= set(active)
+        self._forget_ended()
         own = [task_id for task_id in active if self._app.manager.get_task(task_id) is not None]
         found = sorted(self._detached(set(active).difference(own)), key=lambda record: record.created)
         for record in found:
@@ -109,6 +111,14 @@ class Supervisor:
                 if is_owned:
                     self._records[task_id] = record
                 yield record
+
+    def _forget_ended(self) -> None:
+        """Forget the resumed tasks that have ended. A record that is gone may be so with its folder."""
+        left = [task_id for task_id, app in self._resumed.items() if app.manager.get_task(task_id) is None]
+        for task_id in left:
+            record = self._store.open(task_id).load_or_none()
+            if record is not None and record.state.is_final:
+                del self._resumed[task_id]
 
     def _resume(self, record: TaskRecord) -> None:
         try:

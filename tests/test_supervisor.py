@@ -66,6 +66,18 @@ def test_it_resumes_every_detached_task_without_a_process_and_ends(
     assert states == [TaskState.FINISHED, TaskState.FINISHED, TaskState.CREATED, TaskState.CREATED]
 
 
+def test_it_forgets_the_tasks_that_have_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with make_environment(tmp_path, add) as env:
+        ids = [abandoned(env, "QUEUING").id for _ in range(5)]
+        app, descriptor = next_process(env), supervision.acquire(env.app.store.path)
+        assert descriptor is not None
+        made = Supervisor(app, descriptor)
+        until(lambda: not made._look())
+        assert [env.app.store.open(one).load().state for one in ids] == [TaskState.FINISHED] * 5
+        until(lambda: not made._look() and not made._resumed)
+        os.close(descriptor)
+
+
 def test_it_waits_for_the_process_of_a_task_and_takes_over_when_the_lock_is_released(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

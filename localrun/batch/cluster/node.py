@@ -161,14 +161,15 @@ class ClusterNode:
 
     def read(self, task_id: str, number: int) -> tuple[bytes, str]:
         """Return a chunk of the archive of an ended task, and after the last one its digest."""
+        key = task_id + self._suffix
         if number == 0:
-            self._readers[task_id] = self._reader(task_id + self._suffix)
-        reader = self._readers.get(task_id)
+            self._readers[key] = self._reader(key)
+        reader = self._readers.get(key)
         if reader is None or reader.number != number:
             raise LocalrunError(f"chunk {number} of task {task_id} is not the next one", remedy="start again")
         data, digest = reader.next()
         if digest:
-            del self._readers[task_id]
+            del self._readers[key]
         return data, digest
 
     def _reader(self, task_id: str) -> folders.ChunkedReader:
@@ -340,6 +341,7 @@ class ClusterNode:
                 yield record
 
     def _remove(self, task_id: str) -> None:
+        self._readers.pop(task_id, None)
         with _ignoring_errors():
             self.app.remove(task_id)
 

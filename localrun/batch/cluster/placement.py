@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from hashlib import sha256
 from typing import Any
+from weakref import WeakValueDictionary
 
 import msgspec
 from distributed import CancelledError as FutureCancelled
@@ -59,7 +60,7 @@ class Placement:
         self._preparing = asyncio.Semaphore(_PREPARED)
         self._fetching = asyncio.Semaphore(_FETCHED)
         self.received: set[asyncio.Task[Any]] = set()  # rows whose results are being received
-        self._delivering: dict[tuple[str, str], asyncio.Lock] = {}
+        self._delivering: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     async def run(self, row: Row, attempt: int) -> RowResult:
         """Run a row to its end. Raises `LocalrunError` if it has no task."""

@@ -61,21 +61,22 @@ class RunStore:
 
     def _save(self, run: AppEngineRun) -> AppEngineRun:
         fs.write_atomic(str(self._path(run.id)), run.to_json())
-        with self._lock:
-            self._known[run.id] = run
+        self._note(run)
         return run
+
+    def _note(self, run: AppEngineRun) -> None:
+        """Keep a deleted run in memory, which does not change any more."""
+        if run.deleted:
+            with self._lock:
+                self._known[run.id] = run
 
     def get(self, run_id: str) -> AppEngineRun | None:
         """Return a run. `run_id` must be a UUID in lower case."""
         with self._lock:
-            run = self._known.get(run_id)
-        if run is None or not run.deleted:  # a deleted one does not change any more
-            run = self._read(run_id)
-        with self._lock:
-            if run is None:
-                self._known.pop(run_id, None)
-            else:
-                self._known[run_id] = run
+            known = self._known.get(run_id)
+        run = known or self._read(run_id)
+        if run is not None and known is None:
+            self._note(run)
         return run
 
     def _read(self, run_id: str) -> AppEngineRun | None:

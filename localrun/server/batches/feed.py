@@ -33,6 +33,8 @@ class BatchFeed:
         """Publish what has happened: `created`, `progress`, `ended`, `cancelled`, or `failed`."""
         if what == "progress" and not self._is_due(batch_id):
             return
+        if what == "ended":
+            self._published.pop(batch_id, None)
         fields = self._fields(batch_id)
         if fields is None:
             return

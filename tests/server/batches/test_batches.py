@@ -111,6 +111,7 @@ def test_rows_run_and_their_results_are_json_lines_and_csv(batches: Batches) -> 
     assert task["batch"] == {"id": batch, "row": 2, "name": "x"}
     found = batches.client.get("/tasks", params={"q": f"batch:{batch[:8]}"}).json()
     assert sorted(row["batch"]["row"] for row in found["tasks"]) == [1, 2]
+    until(lambda: batch not in batches.env.site.batch_feed._published)  # nothing of it stays in memory
 
 
 def test_a_grid_has_all_combinations_and_inputs_are_shared(batches: Batches) -> None:
