@@ -64,7 +64,8 @@ def read_url(url: str, on_size: Callable[[int | None], object] = lambda _: None)
         reason = f"the server answered {error.code} {error.reason}"
         raise DownloadFailed(mask_credentials(reason, url)) from error
     except (OSError, HTTPException, ValueError) as error:
-        reason = str(getattr(error, "reason", error)) or type(error).__name__
+        found = getattr(error, "reason", error)
+        reason = str(getattr(found, "strerror", None) or found) or type(error).__name__
         raise DownloadFailed(mask_credentials(reason, url)) from error
 
 

@@ -133,8 +133,9 @@ class Client:
         return target
 
     def _unreachable(self, error: Exception) -> RequestRefused:
+        reason = str(getattr(error, "strerror", None) or error) or type(error).__name__
         return RequestRefused(
-            f"cannot reach {self.url}: {str(error) or type(error).__name__}",
+            f"cannot reach {self.url}: {reason}",
             status=0,
             remedy="check the URL, and that `localrun serve` runs",
             cause=Cause.ENGINE_UNREACHABLE,
