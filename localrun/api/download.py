@@ -99,14 +99,7 @@ class OutputCopier:
         """
         from localrun.platforms import delivery
 
-        if self._in_image:
-            from localrun.api.in_image import GeometryMover
-
-            self._mover = GeometryMover(record, workspace)
-        if self._extensions:
-            from localrun.api.extensions import ExtensionNamer
-
-            self._namer = ExtensionNamer(record, workspace, self._limit)
+        self._prepare_changes(record, workspace)
         rejected: list[Problem] = []
         unwritten: list[Problem] = []
         failed: set[str] = set()
@@ -123,14 +116,7 @@ class OutputCopier:
             if found:
                 failed.add(name)
 
-        def is_failed(name: str, value: object) -> bool:
-            packed = workspace.packed_result
-            return name in failed or (packed.name in failed and value == str(packed))
-
-        self.outputs = {
-            name: value if is_failed(name, value) else self._rebase(value, workspace, name)
-            for name, value in record.outputs.items()
-        }
+        self.outputs = self._new_values(record, workspace, failed)
         for step in (self._mover, self._namer):
             self.warnings += step.warnings if step is not None else []
         if unwritten:
@@ -140,6 +126,30 @@ class OutputCopier:
             remedy = "let the task write regular files, or links inside its output folder"
             raise OutputsError(f"cannot copy {count}", remedy=remedy, problems=rejected)
         return self.outputs
+
+    def _prepare_changes(self, record: TaskRecord, workspace: Workspace) -> None:
+        if self._in_image:
+            from localrun.api.in_image import GeometryMover
+
+            self._mover = GeometryMover(record, workspace)
+        if self._extensions:
+            from localrun.api.extensions import ExtensionNamer
+
+            self._namer = ExtensionNamer(record, workspace, self._limit)
+
+    def _new_values(
+        self, record: TaskRecord, workspace: Workspace, failed: Collection[str]
+    ) -> dict[str, object]:
+        """Return all outputs, with the new paths of those that have not failed."""
+        packed = workspace.packed_result
+
+        def is_failed(name: str, value: object) -> bool:
+            return name in failed or (packed.name in failed and value == str(packed))
+
+        return {
+            name: value if is_failed(name, value) else self._rebase(value, workspace, name)
+            for name, value in record.outputs.items()
+        }
 
     def _rebase(self, value: object, workspace: Workspace, place: str) -> object:
         """Return a value with the path of its copy, which is that of the output and the item's number."""

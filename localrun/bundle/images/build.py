@@ -51,18 +51,8 @@ def build_folder(
     engine's builder does not support. Raises `ImageError` with cause IMAGE_BUILD_FAILED.
     """
     name = image_tag(source, engine, cache, progress, platform)
-    folder = source.folder.resolve()
-    request = BuildRequest(
-        folder,
-        name,
-        dockerfile=source.dockerfile,
-        labels=build_labels(folder, source.dockerfile, source.target, platform, source.mounted),
-        build_args=source.build_args,
-        target=source.target,
-        secrets=source.secrets,
-        contexts=source.contexts,
-        platform=platform,
-    )
+    request = _request(source, name, platform)
+    folder = request.folder
     for warning in engine.build_warnings(request):
         warn(warning)
     if found := engine.find_image(name):
@@ -97,6 +87,21 @@ def build_folder(
             engine.remove_image(temporary)
         _remove_older(engine, request.labels, name)
         return engine.find_image(name) or made
+
+
+def _request(source: ImageFolder, name: str, platform: str) -> BuildRequest:
+    folder = source.folder.resolve()
+    return BuildRequest(
+        folder,
+        name,
+        dockerfile=source.dockerfile,
+        labels=build_labels(folder, source.dockerfile, source.target, platform, source.mounted),
+        build_args=source.build_args,
+        target=source.target,
+        secrets=source.secrets,
+        contexts=source.contexts,
+        platform=platform,
+    )
 
 
 def _has_changed(source: ImageFolder, engine: Engine, cache: Path, name: str, platform: str) -> bool:

@@ -16,7 +16,7 @@ from localrun.errors import UsageError
 from localrun.server import request_body, schemas, views
 from localrun.server.error_handlers import log_failures
 from localrun.server.responses import json_response
-from localrun.server.routes.base import StrictRoute, json_body, responses
+from localrun.server.routes.base import Grace, StrictRoute, json_body, responses
 from localrun.server.routes.tasks import TaskId
 from localrun.server.state import ServerState, get_state
 from localrun.task.record import TaskRecord
@@ -55,9 +55,7 @@ async def complete_task(request: Request, task_id: TaskId) -> Response:
 async def kill_task(
     request: Request,
     task_id: TaskId,
-    grace: Annotated[
-        float | None, Query(ge=0, le=600, description="Seconds until the container is killed by force.")
-    ] = None,
+    grace: Grace = None,
 ) -> Response:
     """Stop a task and respond when it has ended."""
     state = get_state(request)

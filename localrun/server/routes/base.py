@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from inspect import iscoroutinefunction
-from typing import Any
+from typing import Annotated, Any
 
+from fastapi import Query
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,6 +15,9 @@ from localrun.server.schemas import ErrorResponse, ValidationErrorResponse
 from localrun.server.strict_query import check_query, query_defaults, query_names
 
 Responses = dict[int | str, dict[str, Any]]
+Grace = Annotated[
+    float | None, Query(ge=0, le=600, description="Seconds until containers are killed by force.")
+]
 
 _DESCRIPTIONS = {
     400: "The Host header is missing, or the request is malformed.",

@@ -25,7 +25,7 @@ from localrun.server.error_handlers import log_failures
 from localrun.server.file_response import prepare_download
 from localrun.server.listing.index import IndexedTask
 from localrun.server.responses import json_response
-from localrun.server.routes.base import StrictRoute, json_body, responses
+from localrun.server.routes.base import Grace, StrictRoute, json_body, responses
 from localrun.server.state import ServerState, get_state
 from localrun.server.timestamps import now
 
@@ -223,9 +223,7 @@ async def get_results(
 async def cancel_batch(
     request: Request,
     batch_id: BatchId,
-    grace: Annotated[
-        float | None, Query(ge=0, le=600, description="Seconds until containers are killed by force.")
-    ] = None,
+    grace: Grace = None,
 ) -> Response:
     """Stop the rows that run and start no more; respond when none runs. The results so far stay."""
     state = get_state(request)
