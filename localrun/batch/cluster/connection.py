@@ -262,6 +262,7 @@ class ClusterConnection:
         self._tasks.add(asyncio.ensure_future(self._watch()))
 
     async def _watch(self) -> None:
+        known: dict[str, int] = {}  # by address; a busy worker may not answer in time
         while True:
             await asyncio.sleep(_LOOK)
             nodes = list(self.nodes.items())
@@ -271,8 +272,10 @@ class ClusterConnection:
             )
             counts = await asyncio.gather(*calls, return_exceptions=True)
             found: Counter[str] = Counter()
-            for (_, node), count in zip(nodes, counts, strict=True):
-                found[node.name] += count if isinstance(count, int) else 0
+            for (address, node), count in zip(nodes, counts, strict=True):
+                if isinstance(count, int):
+                    known[address] = count
+                found[node.name] += known.get(address, 0)
             self.running = dict(+found)
 
     # -- messages --------------------------------------------------------------------------------

@@ -110,7 +110,7 @@ def test_running_rows_are_counted_by_node_while_they_run(nodes: Nodes) -> None:
     expected = {"n1": 1, "n2": 1}
     until(lambda: getattr(store.load(batch.record.id), "nodes", None) == expected)
     assert batch.progress().nodes == expected
-    assert batch.progress().in_flight == {"RUNNING": 2, "QUEUING": 2}
+    until(lambda: batch.progress().in_flight == {"RUNNING": 2, "QUEUING": 2})
 
     # And none is left at the end
     held.set()
