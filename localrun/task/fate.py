@@ -4,6 +4,7 @@
     a manual task                            -> MANUAL
     its process is alive                     -> OWNED
     not detached, no living parent task      -> END
+    CREATED, its inputs were in memory       -> END
     held, CREATED or PROVISIONED             -> AWAIT_START
     CREATED, a replica                       -> RECREATE
     CREATED                                  -> AWAIT_INPUTS
@@ -52,9 +53,19 @@ def fate(record: TaskRecord, owner_alive: bool, *, parent_alive: bool = False) -
         return Fate.MANUAL
     if owner_alive:
         return Fate.OWNED
-    if not record.run_plan.detached and not parent_alive:
+    if _has_lost_inputs(record) or (not record.run_plan.detached and not parent_alive):
         return Fate.END
     return _continuation(record)
+
+
+def _has_lost_inputs(record: TaskRecord) -> bool:
+    """Return whether a process died before it had written inputs that no client will send again.
+
+    The row of a batch runs again when the batch is resumed.
+    """
+    waits = record.run_plan.held or record.submitted is not None or record.missing
+    is_again = record.replica is not None or record.batch is not None
+    return record.state is TaskState.CREATED and not waits and not is_again
 
 
 def _continuation(record: TaskRecord) -> Fate:
