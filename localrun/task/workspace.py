@@ -230,14 +230,22 @@ class Workspace:
             yield
 
     def remove(self) -> None:
-        """Delete the folder. Raises `LocalrunError` if a file in it cannot be deleted."""
+        """Delete the folder. Raises `LocalrunError` if a file in it cannot be deleted.
+
+        It is moved away first, so that no half of a task is left in its place if this process dies.
+        """
+        temp = fs.temp_path(str(self.path.parent.parent / self.id))
         try:
-            shutil.rmtree(self.path)
+            os.rename(self._text, temp)  # noqa: PTH104 - hot
+            shutil.rmtree(temp)
         except FileNotFoundError:
             return
         except OSError as error:
+            with suppress(OSError):
+                os.rename(temp, self._text)  # noqa: PTH104
+            path = str(error.filename).replace(temp, self._text)
             raise LocalrunError(
-                f"cannot delete {error.filename}: {error.strerror}",
+                f"cannot delete {path}: {error.strerror}",
                 remedy="delete it as the user who owns it",
-                path=str(error.filename),
+                path=path,
             ) from error

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import threading
 
@@ -50,6 +51,37 @@ def test_a_damaged_record_is_named_and_can_be_removed(home: TaskStore, damage: s
         workspace.load()
     assert "localrun rm" in caught.value.remedy
     assert workspace.load_or_none() is None
+
+
+def test_no_half_of_a_task_is_left_if_its_deletion_is_interrupted(
+    home: TaskStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = made(home)
+
+    def interrupted(path: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("shutil.rmtree", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        workspace.remove()
+    assert home.find(workspace.id) is None
+    assert [path.name.endswith(".localrun-tmp") for path in home.path.glob(f".{workspace.id}*")] == [True]
+
+
+def test_a_task_that_cannot_be_deleted_stays_where_it_is(
+    home: TaskStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = made(home)
+
+    def refused(path: str) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted", f"{path}/outputs/a")
+
+    monkeypatch.setattr("shutil.rmtree", refused)
+    with pytest.raises(LocalrunError) as caught:
+        workspace.remove()
+    assert caught.value.message == f"cannot delete {workspace}/outputs/a: Operation not permitted"
+    assert home.find(workspace.id) is not None
+    assert list(home.path.glob(f".{workspace.id}*")) == []
 
 
 def test_events_are_kept_one_a_line(home: TaskStore) -> None:
