@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -15,6 +14,7 @@ from localrun import fs
 from localrun.api.download import OutputCopier
 from localrun.batch.backend import RowResult
 from localrun.errors import OutputsError
+from localrun.manager.replicas import rebase_paths
 from localrun.task.store import TaskStore
 
 Notify = Callable[[str], None]
@@ -51,9 +51,7 @@ class OutputFolder:
             copier.rollback()
         for warning in copier.warnings:
             notify(f"row {name}: {warning}")
-        outputs = {
-            key: rebase(value, str(copier.folder), str(target)) for key, value in copier.outputs.items()
-        }
+        outputs = rebase_paths(copier.outputs, copier.folder, target)
         return msgspec.structs.replace(result, outputs=outputs, message=message)
 
     def set_aside(self, name: str, key: tuple[str, int]) -> None:
@@ -84,15 +82,3 @@ def _rename_old(path: Path) -> Path:
     )
     new = next(found for name in names if not os.path.lexists(found := path.with_name(name)))
     return path.rename(new)
-
-
-def rebase(value: Any, old: str, new: str) -> Any:
-    """Return a value of an output with paths below `old` written as below `new`."""
-    if isinstance(value, list):
-        return [rebase(item, old, new) for item in value]
-    below = f"{old}{os.sep}"
-    return (
-        f"{new}{os.sep}{value.removeprefix(below)}"
-        if isinstance(value, str) and value.startswith(below)
-        else value
-    )

@@ -36,7 +36,6 @@ from localrun.task.record import TaskRecord
 from localrun.task.states import TaskState
 from localrun.task.workspace import Workspace
 
-_Ended = RowResult | LocalrunError
 _SPARE = 2  # tasks that are ready to start when others end
 _MOST_SLOTS = 256  # tasks that wait or run; admission decides how many of them run
 
@@ -53,7 +52,7 @@ class LocalBackend:
         self._jobs, self._warn = jobs, warn
         self._app = app
         self._request = request.replace(detached=True)
-        self._ended: SimpleQueue[_Ended] = SimpleQueue()
+        self._ended: SimpleQueue[RowResult | LocalrunError] = SimpleQueue()
         self._lock = threading.Lock()
         self._in_flight: set[str] = set()
         self._grace: float | None = None
@@ -183,7 +182,10 @@ class LocalBackend:
         return record
 
     def next(self, timeout: float | None = None) -> RowResult | None:
-        found = _get(self._ended, timeout)
+        try:
+            found = self._ended.get(timeout != 0, timeout)
+        except Empty:
+            return None
         if isinstance(found, LocalrunError):
             raise found
         return found
@@ -231,10 +233,3 @@ def killed(row: Row) -> RowResult:
     """Return the result of a row that was stopped before it had a task."""
     message = "the row was stopped on request"
     return RowResult(row, TaskState.KILLED, cause=Cause.KILLED.name, message=message)
-
-
-def _get(queue: SimpleQueue[_Ended], timeout: float | None) -> RowResult | LocalrunError | None:
-    try:
-        return queue.get(timeout=timeout) if timeout is None or timeout > 0 else queue.get_nowait()
-    except Empty:
-        return None

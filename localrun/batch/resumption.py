@@ -10,9 +10,10 @@ import msgspec
 
 from localrun import fs
 from localrun.batch.backend import RowResult
-from localrun.batch.delivery import Notify, OutputFolder, rebase
+from localrun.batch.delivery import Notify, OutputFolder
 from localrun.batch.results import ResultLine, ResultTable, read_lines
 from localrun.batch.rows import Row
+from localrun.manager.replicas import rebase_paths
 from localrun.undecodable import encode_record
 from localrun.units import format_count
 
@@ -104,7 +105,7 @@ class Resumption(msgspec.Struct, frozen=True, kw_only=True):
             if line.id != name:
                 self.output.set_aside(line.id, line.key)
             old, new = Path(self.before, line.id), self.output.path / name
-            outputs = {key: rebase(value, str(old), str(new)) for key, value in line.outputs.items()}
+            outputs = rebase_paths(line.outputs, old, new)
         return msgspec.structs.replace(line, row=number, id=name, outputs=outputs)
 
 
