@@ -12,7 +12,8 @@ from pathlib import Path
 
 from figures import Chapter, Target, measure, report
 from localrun.app import App
-from localrun.batch.batch import BatchOptions, BatchRun
+from localrun.batch.batch import BatchRun
+from localrun.batch.options import BatchOptions
 from localrun.batch.rows import ListedRows
 from localrun.engines.fake import FakeContainer, FakeEngine
 from localrun.manager.request import Request

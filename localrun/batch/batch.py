@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from localrun.app import App
 from localrun.batch.backend import Backend, RowResult
 from localrun.batch.checks import CheckedRows, check_columns, check_rows
@@ -19,6 +17,7 @@ from localrun.batch.delivery import Notify, OutputFolder
 from localrun.batch.identity import Identifier, shared_identity
 from localrun.batch.local import LocalBackend, refused
 from localrun.batch.names import row_name
+from localrun.batch.options import BatchOptions
 from localrun.batch.results import ResultTable, line_of
 from localrun.batch.resumption import Resumption, changes, resumed
 from localrun.batch.reuse import ReuseCounts
@@ -37,46 +36,7 @@ from localrun.units import format_count
 
 _SAVE_INTERVAL = 1.0  # seconds between two updates of the record's counts
 _MOST_FAILURES = 20  # in the summary, the latest ones
-_FORMATS = (".csv", ".jsonl")
 _NO_ROW_CAN_RUN = {str(Cause.ENGINE_UNREACHABLE), str(Cause.DISK_FULL)}
-
-
-class BatchOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """How a batch runs.
-
-    `results` is the table of results, as CSV or JSON Lines; None: in `output`, or else in the batch's own
-    folder. `output` gets the files, in a folder for each row; with `in_image`, geometries are moved from a
-    crop into the whole image. With `resume`, the rows that have ended are not repeated, except failed ones
-    with `rerun_failed`. With `skip_invalid`, invalid rows end as FAILED instead of keeping all rows from
-    running. `batch` is the id of the batch to resume or to create; empty: that with these results, or a new
-    one.
-    """
-
-    output: Path | None = None
-    results: Path | None = None
-    resume: bool = False
-    rerun_failed: bool = False
-    skip_invalid: bool = False
-    in_image: bool = False
-    batch: str = ""
-
-    @property
-    def table(self) -> Path | None:
-        """The JSON Lines of the results; None: in the batch's own folder. Raises `UsageError`."""
-        if self.results is None:
-            return None if self.output is None else (self.output / "results.jsonl").absolute()
-        if self.results.suffix.lower() not in _FORMATS:
-            message = f"results must be a .csv or .jsonl file, found {str(self.results)!r}"
-            raise UsageError(message, remedy="pass e.g. results.csv; both formats are written")
-        return self.results.absolute().with_suffix(".jsonl")
-
-    @property
-    def tables_in_output(self) -> tuple[str, ...]:
-        """The names of the tables that lie between the folders of the rows."""
-        table = self.table
-        if self.output is None or table is None or table.parent != self.output.absolute():
-            return ()
-        return table.name, table.with_suffix(".csv").name
 
 
 class BatchRun:
@@ -352,9 +312,13 @@ class BatchRun:
     def _keep(self, result: RowResult) -> RowResult:
         """Copy the outputs of a row, and write its result to the table."""
         name = self.name_of(result.row)
-        if self._output is not None:
-            result = self._output.deliver(result, name, self._notify)
-        self.table.add(line_of(result, name))
+        try:
+            if self._output is not None:
+                result = self._output.deliver(result, name, self._notify)
+            self.table.add(line_of(result, name))
+        except LocalrunError as error:  # the other rows are stopped
+            error.remedy = f"{error.remedy}; then continue with --resume"
+            raise
         self._counts[result.state] += 1
         self.reuse.add(result)
         self.warnings.add(result, name)

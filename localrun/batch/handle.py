@@ -17,9 +17,10 @@ import msgspec
 from localrun.api.interruption import explain
 from localrun.api.outputs import python_values
 from localrun.api.waiting import MAX_SLEEP
-from localrun.batch.batch import BatchOptions, BatchRun
+from localrun.batch.batch import BatchRun
 from localrun.batch.delivery import Notify
 from localrun.batch.keywords import as_keywords, keyword_remedies
+from localrun.batch.options import BatchOptions
 from localrun.batch.results import BatchResults, ResultLine, progress_text, read_lines_after
 from localrun.console.streams import print_err
 from localrun.errors import LocalrunError, TaskKilled, UsageError

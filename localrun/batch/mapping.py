@@ -10,10 +10,11 @@ from typing import Any, Literal
 from localrun.api.apps import app_for, settings_for
 from localrun.api.options import Place, option_names, parse_submission, split_inputs
 from localrun.batch.backends import backend_for
-from localrun.batch.batch import BatchOptions, BatchRun
+from localrun.batch.batch import BatchRun
 from localrun.batch.delivery import Notify
 from localrun.batch.handle import Batch
 from localrun.batch.keywords import keyword_remedies
+from localrun.batch.options import BatchOptions
 from localrun.batch.product import ProductRows
 from localrun.batch.rows import ListedRows, RowSource, records_of
 from localrun.batch.table import TableRows

@@ -24,7 +24,8 @@ from localrun.units import format_count
 
 if TYPE_CHECKING:
     from localrun.app import App
-    from localrun.batch.batch import BatchOptions, BatchRun
+    from localrun.batch.batch import BatchRun
+    from localrun.batch.options import BatchOptions
     from localrun.batch.product import Axis
     from localrun.batch.rows import RowSource
 
@@ -130,7 +131,7 @@ def _source(table: Path | None, axes: list[Axis]) -> RowSource:
 
 
 def _options(given: dict[str, Any]) -> BatchOptions:
-    from localrun.batch.batch import BatchOptions
+    from localrun.batch.options import BatchOptions
 
     names = ("output", "in_image", "results", "resume", "rerun_failed", "skip_invalid")
     found = {name: given.pop(name) for name in names}

@@ -202,6 +202,20 @@ def test_the_engine_that_goes_away_stops_the_batch_and_its_rows_run_again(projec
     assert project.run(pairs(1, 2, 3), resume=True) == [2, 3]
 
 
+def test_a_result_that_cannot_be_written_stops_the_batch_which_can_be_resumed(project: Project) -> None:
+    def full(*_: object) -> None:
+        raise LocalrunError("no space left", remedy="free disk space")
+
+    batch = project.batch(pairs(1, 2, 3), jobs=1)
+    batch.table.add = full  # type: ignore[method-assign, assignment]
+    with pytest.raises(LocalrunError, match="no space left") as caught:
+        list(batch)
+    assert caught.value.remedy == "free disk space; then continue with --resume"
+    assert project.started == [1]
+    assert project.run(pairs(1, 2, 3), resume=True) == [2, 3]
+    assert len(project.lines) == 3
+
+
 def test_an_image_that_is_missing_is_reported_before_any_row(project: Project) -> None:
     project.request = project.request.replace(image="localrun-test/none:1")
     with pytest.raises(LocalrunError, match="localrun-test/none:1"):

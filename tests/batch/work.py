@@ -10,8 +10,9 @@ from typing import Any
 
 from localrun.app import App
 from localrun.batch.backend import Backend
-from localrun.batch.batch import BatchOptions, BatchRun
+from localrun.batch.batch import BatchRun
 from localrun.batch.local import LocalBackend
+from localrun.batch.options import BatchOptions
 from localrun.batch.rows import ListedRows, RowSource
 from localrun.engines.fake import FakeContainer, FakeEngine
 from localrun.manager.request import Request

@@ -14,8 +14,9 @@ import msgspec
 from localrun import fs
 from localrun.app import App
 from localrun.batch.backends import backend_for
-from localrun.batch.batch import BatchOptions, BatchRun
+from localrun.batch.batch import BatchRun
 from localrun.batch.keywords import keyword_remedies
+from localrun.batch.options import BatchOptions
 from localrun.batch.store import BatchRecord, BatchStore
 from localrun.errors import LocalrunError, TaskKilled, UsageError
 from localrun.manager.workers import in_parallel

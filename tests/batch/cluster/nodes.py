@@ -11,9 +11,10 @@ from typing import Any
 from distributed import LocalCluster
 
 from localrun.app import App
-from localrun.batch.batch import BatchOptions, BatchRun
+from localrun.batch.batch import BatchRun
 from localrun.batch.cluster.backend import ClusterBackend
 from localrun.batch.cluster.worker import NAME, NodePlugin
+from localrun.batch.options import BatchOptions
 from localrun.batch.rows import ListedRows
 from localrun.engines.fake import FakeContainer, FakeEngine
 from localrun.manager.request import Request
