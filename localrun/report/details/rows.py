@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 from localrun import descriptor, fs
@@ -57,7 +58,7 @@ def task_row(record: TaskRecord) -> Row:
         "node": record.node or None,
         "warnings": len(record.warnings),
         "problems": len(record.problems),
-        "values": list(_values(record)),
+        "values": short_values(record.outputs or record.result or {}, (f"{record.folder}/",), MAX_VALUES),
         "image": None,
     }
 
@@ -88,15 +89,17 @@ def program_start(record: TaskRecord) -> float | None:
     return next((step.started for step in record.steps if step.name is StepName.TASK), None)
 
 
-def _values(record: TaskRecord) -> Iterator[Row]:
-    values = record.outputs or record.result or {}
-    for name, value in list(values.items())[:MAX_VALUES]:
-        items = value if isinstance(value, list) else [value]
-        if items and all(isinstance(item, str) and item.startswith(f"{record.folder}/") for item in items):
-            yield {"name": name, "file": True} | ({"count": len(items)} if isinstance(value, list) else {})
-        else:
-            text = value_text(value[: MAX_TEXT * 2] if isinstance(value, str | list) else value)
-            yield {"name": name, "text": text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 3]}..."}
+def short_values(values: Mapping[str, Any], folders: tuple[str, ...], most: int) -> list[Row]:
+    """Return the first values, each with a short text, or as a file if it is one below `folders`."""
+    return [_short(name, value, folders) for name, value in islice(values.items(), most)]
+
+
+def _short(name: str, value: Any, folders: tuple[str, ...]) -> Row:
+    items = value if isinstance(value, list) else [value]
+    if items and all(isinstance(item, str) and item.startswith(folders) for item in items):
+        return {"name": name, "file": True} | ({"count": len(items)} if isinstance(value, list) else {})
+    text = value_text(value[: MAX_TEXT * 2] if isinstance(value, str | list) else value)
+    return {"name": name, "text": text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 3]}..."}
 
 
 def _first_image(record: TaskRecord, workspace: Workspace) -> str | None:

@@ -16,12 +16,11 @@ from localrun import fs
 from localrun.batch.names import row_name
 from localrun.batch.results import ResultLine, decode_line
 from localrun.batch.rows import Row
-from localrun.console.results import value_text
+from localrun.report.details.rows import short_values
 from localrun.server.listing.index import IndexedTask
 from localrun.task.states import TaskState
 from localrun.undecodable import decode_record
 
-MAX_TEXT = 80  # characters of a value
 _MAX_VALUES = 8  # inputs or outputs of a row
 _KEPT = 16  # batches
 _BEFORE_FINISHED = {TaskState.FAILED: 0, TaskState.KILLED: 1}
@@ -207,8 +206,8 @@ def _of_line(line: ResultLine, folders: tuple[str, ...]) -> Fields:
         "seconds": line.duration,
         "memory_peak": line.peak_memory,
         "reused": line.reused,
-        "inputs": list(_values(line.inputs, ())),
-        "outputs": list(_values(line.outputs, folders)),
+        "inputs": _inputs(line.inputs),
+        "outputs": short_values(line.outputs, folders, _MAX_VALUES),
     }
 
 
@@ -227,18 +226,17 @@ def _of_task(task: IndexedTask, total: int) -> Fields:
         "memory_peak": None,
         "started": row["started"],
         "reused": False,
-        "inputs": list(_values(task.record.inputs or task.record.run_plan.values, ())),
+        "inputs": _inputs(task.record.inputs or task.record.run_plan.values),
         "outputs": [],
     }
 
 
-def _values(values: dict[str, Any], folders: tuple[str, ...]) -> Iterator[Fields]:
-    for name, value in list(values.items())[:_MAX_VALUES]:
-        items = value if isinstance(value, list) else [value]
-        if items and folders and all(isinstance(one, str) and one.startswith(folders) for one in items):
-            yield {"name": name, "file": True} | ({"count": len(items)} if isinstance(value, list) else {})
-        elif not folders and isinstance(value, str) and value.startswith(("/", "@")):
-            yield {"name": name, "text": value.rstrip("/").rpartition("/")[2].removeprefix("@")[:MAX_TEXT]}
-        else:
-            text = value_text(value[: MAX_TEXT * 2] if isinstance(value, str | list) else value)
-            yield {"name": name, "text": text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 3]}..."}
+def _inputs(values: dict[str, Any]) -> list[Fields]:
+    """Return inputs in short form; files have their names."""
+    named = {
+        name: value.rstrip("/").rpartition("/")[2].removeprefix("@")
+        if isinstance(value, str) and value.startswith(("/", "@"))
+        else value
+        for name, value in values.items()
+    }
+    return short_values(named, (), _MAX_VALUES)
