@@ -29,7 +29,7 @@ from tests.support.busybox_image import busybox_image
 from tests.support.images import BUSYBOX
 from tests.support.inner_sessions import LibrariesKept
 from tests.support.packages import link_localrun
-from tests.support.session import PLUGINS, LeakCheck, threads, use_own_folder
+from tests.support.session import INNER_SESSIONS, LeakCheck, threads, use_own_folder
 
 # On CI, use the same examples in every run, so a failure is caused by the change. Locally, explore new ones;
 # `make attack` explores many. A busy machine is slow, which is not a fault of the code.
@@ -51,13 +51,6 @@ def skip_or_fail(reason: str) -> None:
     if os.environ.get("CI"):
         pytest.fail(f"{reason} (CI is set, so this is an error)")
     pytest.skip(reason)
-
-
-@pytest.fixture
-def pytester(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
-    """A folder for sessions of pytest that do not import unused plugins."""
-    monkeypatch.setenv("PYTEST_ADDOPTS", PLUGINS)  # which pytester removes
-    return pytester
 
 
 @pytest.fixture(scope="session")
@@ -246,7 +239,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[_CHECK] = LeakCheck()
     use_own_folder(worker or "main")
     if worker or not config.getoption("numprocesses", None):  # workers themselves need these plugins
-        os.environ["PYTEST_ADDOPTS"] = PLUGINS
+        os.environ.update(INNER_SESSIONS)
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
     # both are ignored below nohup and in the background jobs of a script, and so in all processes of tests
     signal.signal(signal.SIGINT, signal.default_int_handler)

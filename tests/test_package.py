@@ -28,6 +28,7 @@ from localrun.engines.dockerd import DockerEngine
 from tests.conftest import ROOT, skip_or_fail
 from tests.support.packages import link_packages
 from tests.support.samples import BASE_IMAGE
+from tests.support.session import INNER_SESSIONS
 from tests.test_architecture import imported_names
 
 DOWNSTREAM = ROOT / "samples" / "downstream-project"
@@ -74,10 +75,12 @@ class Environment:
         self, *arguments: str, cwd: Path, env: dict[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
         """Run a command of it."""
+        left_out = {"CI", *INNER_SESSIONS}
         kept = {
-            name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "LOCALRUN_"))
+            name: value
+            for name, value in os.environ.items()
+            if name not in left_out and not name.startswith(("PYTHON", "LOCALRUN_"))
         }
-        kept.pop("CI", None)
         return subprocess.run(
             [str(self.bin / arguments[0]), *arguments[1:]],
             cwd=cwd,

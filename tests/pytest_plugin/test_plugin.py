@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from tests.support.session import INNER_SESSIONS
+
 PROGRAM = """
 import sys
 import pytest, _pytest.fixtures, _pytest.terminal
@@ -14,6 +16,12 @@ before = set(sys.modules)
 import localrun.pytest_plugin.plugin, localrun.pytest_plugin.fixtures
 print(*sorted(name for name in set(sys.modules) - before if not name.startswith("localrun.pytest_plugin")))
 """
+
+
+@pytest.fixture(autouse=True)
+def _plugins_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in INNER_SESSIONS:
+        monkeypatch.delenv(name, raising=False)
 
 
 def test_the_start_of_pytest_imports_nothing_more() -> None:

@@ -22,8 +22,11 @@ from localrun.engines.labels import LABEL_HOME, LABEL_TASK
 from localrun.errors import EngineError, EngineUnreachable
 from tests.support.images import LABEL_SESSION, SESSION_VARIABLE
 
-# options of the sessions that tests start: importing these plugins takes longer than most of those sessions
-PLUGINS = "-p no:schemathesis -p no:hypothesispytest -p no:anyio"
+# variables of the sessions that tests start: a search for plugins takes longer than most of those sessions
+INNER_SESSIONS = {
+    "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+    "PYTEST_PLUGINS": "localrun.pytest_plugin.plugin,xdist.plugin,pytest_timeout",
+}
 _POOLS = ("Dask-Offload", "Dask-Callback")
 _IMAGES = "images"  # the file with the names of images to remove
 OWN_IMAGE_PREFIXES = ("localrun/", "localrun-test/")  # names of images that localrun and its tests create
