@@ -218,14 +218,14 @@ while rounds:
     assert re.fullmatch(r"(Active: \d+, Completed: \d+, Total: \d+\n){3}", printed)
 
 
-def test_row_16_errors_among_the_last_lines_are_counted(fresh: ServerProcess) -> None:
+def test_row_16_errors_among_the_last_lines_are_counted(server: ServerProcess) -> None:
     command = 'tail -100 logs/heartbeat_detailed.jsonl | \\\n  grep -c "task_error"'
-    make(fresh, note="no task_error here")
-    assert fresh.shell(command).stdout == "0\n"
-    requests.post(f"{fresh.address}/task/unknown/complete")
-    for _ in range(200):
-        requests.get(f"{fresh.address}/heartbeat")
-    assert fresh.shell(command).stdout == "1\n"
+    make(server, note="no task_error here")
+    before = int(server.shell(command).stdout)
+    requests.post(f"{server.address}/task/unknown/complete")
+    for _ in range(100):
+        requests.get(f"{server.address}/heartbeat")
+    assert int(server.shell(command).stdout) == before + 1
 
 
 def test_row_17_all_lines_of_a_task_are_found_by_its_id(server: ServerProcess) -> None:
@@ -262,7 +262,8 @@ def test_row_20_errors_are_counted_by_their_text(server: ServerProcess) -> None:
         """grep "task_error" logs/heartbeat_detailed.jsonl | \\
   jq -r '.data.error' | sort | uniq -c"""
     ).stdout
-    assert printed.split() == ["2", "Task", "not", "found", "for", "completion"]
+    count, *text = printed.split()
+    assert (int(count) >= 2, text) == (True, ["Task", "not", "found", "for", "completion"])
 
 
 def test_row_21_the_whole_suite_runs_and_says_what_it_is() -> None:
@@ -326,15 +327,15 @@ else:
     assert re.fullmatch(f"✅ Task created: {UUID}\n✅ Task in list: True\n✅ Task retrieval: True\n", printed)
 
 
-def test_row_26_logs_that_were_moved_away_are_begun_anew(fresh: ServerProcess) -> None:
-    old = make(fresh)
-    moved = fresh.shell(
+def test_row_26_logs_that_were_moved_away_are_begun_anew(server: ServerProcess) -> None:
+    old = make(server)
+    moved = server.shell(
         """mv logs/heartbeat_detailed.jsonl logs/heartbeat_detailed.jsonl.backup
 mv logs/heartbeat_events.log logs/heartbeat_events.log.backup"""
     )
-    new = make(fresh)
+    new = make(server)
     assert moved.returncode == 0
-    logs = fresh.folder / "logs"
+    logs = server.folder / "logs"
     assert old in (logs / "heartbeat_detailed.jsonl.backup").read_text()
     text = (logs / "heartbeat_detailed.jsonl").read_text()
     assert (old in text, new in text) == (False, True)

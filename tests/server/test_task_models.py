@@ -15,8 +15,17 @@ from localrun.server.application import openapi_document
 from localrun.server.task_models import TaskDetails, TaskEntry
 from tests.support.server_client import ServerEnvironment, add, serve_environment
 
-DOCUMENT = openapi_document()
-SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    return openapi_document()
+
+
+@pytest.fixture
+def described(document: dict[str, Any]) -> dict[str, Any]:
+    """The schemas of the models, by name."""
+    found: dict[str, Any] = document["components"]["schemas"]
+    return found
 
 
 @pytest.fixture
@@ -54,22 +63,24 @@ def test_every_key_of_a_response_is_described(served: ServerEnvironment) -> None
         ("ManualTask", {"anything": {"goes": 1}}),
     ],
 )
-def test_a_task_is_described_by_its_kind(kind: str, task: dict[str, Any]) -> None:
-    choices = SCHEMAS["Submission"]["properties"]["task"]["anyOf"]
+def test_a_task_is_described_by_its_kind(described: dict[str, Any], kind: str, task: dict[str, Any]) -> None:
+    choices = described["Submission"]["properties"]["task"]["anyOf"]
     assert {"$ref": f"#/components/schemas/{kind}"} in choices
-    schema = {"$ref": f"#/components/schemas/{kind}", "components": {"schemas": SCHEMAS}}
+    schema = {"$ref": f"#/components/schemas/{kind}", "components": {"schemas": described}}
     jsonschema.validate(task, schema)
 
 
-def test_the_keys_of_a_described_task_are_those_that_the_server_accepts(served: ServerEnvironment) -> None:
-    keys = SCHEMAS["BundleTask"]["properties"].keys()
+def test_the_keys_of_a_described_task_are_those_that_the_server_accepts(
+    served: ServerEnvironment, described: dict[str, Any]
+) -> None:
+    keys = described["BundleTask"]["properties"].keys()
     task = {"bundle": "nothing", **dict.fromkeys(keys - {"bundle"}), "unknown": 1}
     answer = served.client.post("/task", json={"task": task, "assigned_by": "x"})
     unknown = [item["loc"][-1] for item in answer.json()["detail"] if "unknown field" in item["msg"]]
     assert unknown == ["unknown"]
 
 
-def test_operations_have_short_unique_names() -> None:
-    ids = [one["operationId"] for path in DOCUMENT["paths"].values() for one in path.values()]
+def test_operations_have_short_unique_names(document: dict[str, Any]) -> None:
+    ids = [one["operationId"] for path in document["paths"].values() for one in path.values()]
     assert len(ids) == len(set(ids))
     assert {"create_task", "get_task", "wait_for_task", "list_tasks"} <= set(ids)

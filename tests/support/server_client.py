@@ -47,7 +47,7 @@ class ServerEnvironment:
 
     def wait(self, task_id: str) -> dict[str, Any]:
         """The task after its end."""
-        answer = self.client.get(f"/task/{task_id}/wait", params={"timeout": 20}).json()
+        answer = self.client.get(f"/task/{task_id}/wait", params={"timeout": 60}).json()
         assert answer["ended"]
         found: dict[str, Any] = answer["task"]
         return found
