@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mcp import Client, StdioServerParameters
 
 from localrun.cli.mcp import make_server
 from localrun.engines.fake import FakeContainer
@@ -45,6 +44,8 @@ class Agent:
     def __call__(self, tool: str, **arguments: Any) -> Any:
         """Return the structured result, or the text of an error."""
 
+        from mcp import Client  # takes long, and each process of a session imports this module
+
         async def call() -> Any:
             async with Client(self._server) as client:
                 return await client.call_tool(tool, arguments)
@@ -56,6 +57,8 @@ class Agent:
         return content["result"] if content.keys() == {"result"} else content
 
     def tools(self) -> list[str]:
+        from mcp import Client
+
         async def names() -> list[str]:
             async with Client(self._server) as client:
                 return [tool.name for tool in (await client.list_tools()).tools]
@@ -128,6 +131,8 @@ def test_a_missing_package_is_a_usage_error(env: Environment, monkeypatch: pytes
 
 
 def test_the_command_serves_on_standard_input_and_output(tmp_path: Path) -> None:
+    from mcp import Client, StdioServerParameters
+
     arguments = ["-m", "localrun", "--home", str(tmp_path / "home"), "mcp", "--bundles", str(tmp_path)]
 
     async def call() -> Any:

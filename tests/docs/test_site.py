@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 import re
@@ -28,6 +29,7 @@ QUIET = {"NO_MKDOCS_2_WARNING": "1"}  # what a later mkdocs will be like is no f
 
 sys.path.insert(0, str(ROOT / "docs"))
 generate: Any = importlib.import_module("generate")
+generate.pages = functools.cache(generate.pages)
 
 
 def build(project: Path, site: Path) -> subprocess.CompletedProcess[str]:
