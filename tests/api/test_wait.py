@@ -18,14 +18,14 @@ from tests.manager.test_recovery import abandoned, add
 from tests.support.ctrl_c import pressed_in
 from tests.support.environment import Environment
 
-MANY = 200
+MANY = 101
 
 
 def odd_fails(container: FakeContainer) -> int:
     return add(container) or int(container.path("/inputs/b").read_text()) % 2
 
 
-def test_hundreds_of_tasks_are_submitted_queue_and_end(tmp_path: Path) -> None:
+def test_more_than_a_hundred_tasks_are_submitted_queue_and_end(tmp_path: Path) -> None:
     with env_of(tmp_path) as env:
         tasks = [submit(env, b=number) for number in range(MANY)]
         assert localrun.wait_all(tasks, 100) == [TaskState.FINISHED] * MANY

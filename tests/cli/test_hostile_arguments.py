@@ -59,7 +59,10 @@ def hostile(parameter: click.Parameter, value: str) -> list[list[str]]:
     if isinstance(parameter, click.Argument):
         return [[value]]
     option = max(parameter.opts, key=len)
-    return [[option, given] for given in (value, f"{value}={value}", f"a={value}", f"a=@{value}")]
+    given = [value, f"a=@{value}"]
+    if getattr(parameter, "multiple", False):  # as are all that take a name and a value
+        given += [f"{value}={value}", f"a={value}"]
+    return [[option, one] for one in given]
 
 
 def check(localrun: Command, *arguments: str) -> None:

@@ -33,7 +33,7 @@ from tests.support.waiting import until
 
 pytestmark = pytest.mark.docker
 
-MOMENTS = int(os.environ.get("KILL_MOMENTS", "3"))  # `make attack` kills at more of them
+MOMENTS = int(os.environ.get("KILL_MOMENTS", "2"))  # `make attack` kills at more of them
 COUNTED = "echo ran >> /outputs/runs; sleep 0.1; echo 7 > /outputs/sum"
 
 

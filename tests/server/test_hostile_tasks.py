@@ -24,8 +24,12 @@ def test_a_hostile_value_is_accepted_or_rejected(tmp_path: Path, field: str) -> 
         iexec = {"profile": "iexec", "image": "x"}
         image = {"image": "x", "command": ["true"]}
         kinds = ((env.bundle(a=1, b=2), _BUNDLE_FIELDS), (image, _IMAGE_FIELDS), (iexec, _IEXEC_INPUTS))
+        values = VALUES
         for base, known in kinds:
-            for value in VALUES if field in (*known, "profile") else ["", {"a": {}}]:
+            is_known = field in (*known, "profile")
+            for value in values if is_known else ["", {"a": {}}]:
                 task = {**base, field: value}
                 answer = env.client.post("/task", json={"task": task, "assigned_by": "ray"})
                 assert answer.status_code in (200, 422), (task, answer.text)
+            if is_known:
+                values = VALUES[::4]  # the other kinds read the field with the same code
