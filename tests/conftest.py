@@ -20,6 +20,8 @@ from typing import Any
 import _pytest.pytester
 import hypothesis
 import pytest
+from hypothesis.internal.conjecture import providers
+from hypothesis.internal.constants_ast import Constants
 
 from localrun.engines.dockerd import DockerEngine
 from localrun.engines.dockerd.address import Address
@@ -41,6 +43,9 @@ hypothesis.settings.register_profile(
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("localrun")
+if "HYPOTHESIS_EXAMPLES" not in os.environ:
+    # else it reads all sources in each process, and another constant in any of them changes the examples
+    providers._get_local_constants = Constants
 
 ROOT = Path(__file__).parent.parent
 _pytest.pytester.SysModulesSnapshot = LibrariesKept  # type: ignore[misc]
