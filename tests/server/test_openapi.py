@@ -137,7 +137,7 @@ def ask(operation: APIOperation[Any, Any, Any, Any]) -> list[int]:
     asked: list[int] = []
 
     @settings(
-        max_examples=5,
+        max_examples=3,
         deadline=None,
         database=None,
         derandomize=True,

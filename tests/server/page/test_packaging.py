@@ -16,12 +16,16 @@ from tests.conftest import ROOT
 
 ASSETS = "localrun/server/ui/assets"
 FILES = ("index.html", "licenses.txt", "static/index-0123abcd.js")
-COPIED = ("pyproject.toml", "README.md", "LICENSE", "Makefile", ".ci", "localrun")
+COPIED = (
+    *(".ci", "localrun/server/page", "localrun/server/ui"),
+    *("pyproject.toml", "README.md", "LICENSE", "Makefile"),
+    *("localrun/__init__.py", "localrun/_version.py", "localrun/server/__init__.py"),
+)
 
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkout whose page has sources and is not built."""
+    """A checkout with few modules, whose page has sources and is not built."""
     folder = tmp_path_factory.mktemp("checkout")
     ignored = shutil.ignore_patterns("__pycache__", "node_modules", "assets")
     for name in COPIED:
