@@ -262,7 +262,7 @@ def test_it_runs_the_tasks_of_detached_commands(folder: Folder) -> None:
 
 @pytest.mark.docker
 def test_the_time_limit_of_a_task_holds_after_its_script_died(folder: Folder) -> None:
-    (task_id,) = folder.submit("echo begun; sleep 60", timeout=1)
+    (task_id,) = folder.submit("echo begun; sleep 60", timeout=3)
     record = folder.ended(task_id)
     assert (record.cause, record.exit_code) == ("TIMEOUT", 143)
     assert (folder.home / "tasks" / task_id / "logs/task.log").read_text() == "begun\n"

@@ -188,7 +188,7 @@ def test_an_unknown_id_is_rejected_at_once(tmp_path: Path) -> None:
 def test_the_state_can_be_asked_for_at_any_time(tmp_path: Path) -> None:
     with env_of(tmp_path, hang) as env:
         task = submit(env)
-        assert task.wait_for("RUNNING", 10) == "RUNNING"
+        assert task.wait_for("RUNNING", 60) == "RUNNING"
         assert (task.is_running, task.is_terminal, task.is_failed) == (True, False, False)
         assert task.kill() is TaskState.KILLED
         assert (task.is_running, task.is_terminal, task.is_failed) == (False, True, True)
@@ -206,7 +206,7 @@ def test_waiting_times_out_and_the_task_continues(tmp_path: Path) -> None:
 
 def test_waiting_for_a_state_ends_with_the_task(tmp_path: Path) -> None:
     with env_of(tmp_path, fail) as env:
-        assert submit(env).wait_for("FINISHED", 10) == "FAILED"
+        assert submit(env).wait_for("FINISHED", 60) == "FAILED"
 
 
 def test_a_state_that_has_passed_is_not_waited_for(tmp_path: Path) -> None:
@@ -235,7 +235,7 @@ def test_the_position_in_the_queue_is_reported(tmp_path: Path) -> None:
     with env_of(tmp_path, hang) as env:
         cpus = env.engine.info().cpus
         tasks = [submit(env, cpus=cpus) for _ in range(3)]
-        tasks[0].wait_for("RUNNING", 10)
+        tasks[0].wait_for("RUNNING", 60)
         assert [task.position_in_queue for task in tasks] == [None, 0, 1]
         for task in reversed(tasks):
             task.kill()
@@ -294,7 +294,7 @@ def test_a_task_of_another_process_is_waited_for_and_gives_its_outputs(tmp_path:
         task_id = submit(env).id
         with elsewhere(env) as home:
             task = localrun.Task(task_id, home)
-            task.wait_for("RUNNING", 10)
+            task.wait_for("RUNNING", 60)
             go.set()
             assert (task.wait(60), task.outputs) == ("FINISHED", {"sum": 7})
 
@@ -310,7 +310,7 @@ def test_a_task_that_waits_in_another_process_can_be_killed(tmp_path: Path) -> N
     with env_of(tmp_path, hang) as env:
         cpus = env.engine.info().cpus
         first, second = submit(env, cpus=cpus), submit(env, cpus=cpus)
-        first.wait_for("RUNNING", 10)
+        first.wait_for("RUNNING", 60)
         with elsewhere(env) as home:
             assert localrun.Task(second.id, home).kill() is TaskState.KILLED
         first.kill()
@@ -451,7 +451,7 @@ def test_a_summary_says_where_the_time_went_and_why_it_ended(tmp_path: Path) -> 
 def test_a_summary_of_a_task_that_runs_says_so(tmp_path: Path) -> None:
     with env_of(tmp_path, hang) as env:
         task = submit(env)
-        task.wait_for("RUNNING", 10)
+        task.wait_for("RUNNING", 60)
         assert "(ongoing)" in task.summary
         task.kill()
 

@@ -58,7 +58,7 @@ def test_orphaned_tasks_are_resumed_in_parallel(tmp_path: Path) -> None:
     with env_of(tmp_path, program) as env:
         left = [abandoned(env, "QUEUING").id for _ in range(3)]
         tasks = [localrun.Task(task_id, env.app.settings.home) for task_id in left]
-        assert localrun.wait_all(tasks, 20) == ["FINISHED"] * 3
+        assert localrun.wait_all(tasks, 60) == ["FINISHED"] * 3
 
 
 def test_the_limit_is_one_for_all(tmp_path: Path) -> None:

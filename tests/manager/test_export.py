@@ -41,7 +41,7 @@ def test_tasks_that_are_moved_go_on_where_they_were(tmp_path: Path) -> None:
         }
         again = server.manager.find_task(ended.id)
         server.manager.put_input(waiting.id, "b", [b"2"])
-        record = server.manager.wait_for(waiting.id, 10)
+        record = server.manager.wait_for(waiting.id, 60)
     assert again is not None
     assert (again.state, again.outputs) == (TaskState.FINISHED, {"sum": 7})
     assert record is not None

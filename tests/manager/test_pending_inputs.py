@@ -35,7 +35,7 @@ def test_a_task_with_inputs_missing_waits_and_starts_when_the_last_is_there(env:
     task_id = waiting(env)
     assert env.app.manager.put_input(task_id, "a", [b"3"]).state is TaskState.CREATED
     env.app.manager.put_input(task_id, "b", [b"", b"4"])
-    record = env.app.manager.wait_for(task_id, 10)
+    record = env.app.manager.wait_for(task_id, 60)
     assert record is not None
     assert (record.state, record.outputs) == (TaskState.FINISHED, {"sum": 7})
 
@@ -45,7 +45,7 @@ def test_an_input_that_was_sent_before_can_be_sent_again(env: Environment) -> No
     for value in (b"1", b"3"):
         env.app.manager.put_input(task_id, "a", [value])
     env.app.manager.put_input(task_id, "b", [b"4"])
-    record = env.app.manager.wait_for(task_id, 10)
+    record = env.app.manager.wait_for(task_id, 60)
     assert record is not None
     assert record.outputs == {"sum": 7}
 
@@ -56,7 +56,7 @@ def test_an_input_that_does_not_fit_is_refused_and_can_be_sent_anew(env: Environ
         env.app.manager.put_input(task_id, "b", [b"four"])
     assert caught.value.problems[0].path == "inputs.b"
     env.app.manager.put_input(task_id, "b", [b"4"])
-    record = env.app.manager.wait_for(task_id, 10)
+    record = env.app.manager.wait_for(task_id, 60)
     assert record is not None
     assert record.outputs == {"sum": 7}
 
@@ -148,7 +148,7 @@ def test_a_bad_value_keeps_the_earlier_good_one_and_its_siblings(env: Environmen
     invalid(lambda: env.app.manager.put_input(task_id, "b", [b"x"]))
     assert env.app.store.open(task_id).uploaded_files()["a"].read_bytes() == b"3"
     env.app.manager.put_input(task_id, "b", [b"4"])
-    record = env.app.manager.wait_for(task_id, 10)
+    record = env.app.manager.wait_for(task_id, 60)
     assert record is not None
     assert record.outputs == {"sum": 7}
 
@@ -183,7 +183,7 @@ def test_a_good_last_value_is_kept_if_an_earlier_one_has_become_invalid(env: Env
 
     # Then only that has to be sent again
     env.app.manager.put_input(task_id, "a", [b"5"])
-    record = env.app.manager.wait_for(task_id, 10)
+    record = env.app.manager.wait_for(task_id, 60)
     assert record is not None
     assert record.outputs == {"sum": 9}
 
@@ -201,7 +201,7 @@ def test_the_record_says_what_is_missing_and_what_was_received(env: Environment)
     notes = [event["message"] for event in map(json.loads, lines) if event["kind"] == "note"]
     assert notes == ["waiting for inputs: a, b", "received input b", "waiting for inputs: a"]
     env.app.manager.put_input(task_id, "a", [b"3"])
-    record = env.app.manager.wait_for(task_id, 10)
+    record = env.app.manager.wait_for(task_id, 60)
     assert record is not None
     assert (record.missing, record.received) == ([], {})
 
@@ -215,5 +215,5 @@ def test_the_next_process_knows_what_is_missing(env: Environment) -> None:
     assert record is not None
     assert (record.missing, record.received) == (["b"], {"a": 3})
     other.manager.put_input(task_id, "b", [b"4"])
-    assert other.manager.wait_for(task_id, 10).outputs == {"sum": 7}  # type: ignore[union-attr]
+    assert other.manager.wait_for(task_id, 60).outputs == {"sum": 7}  # type: ignore[union-attr]
     other.close()

@@ -316,7 +316,7 @@ def recovered(env: Environment) -> Callable[[str], TaskRecord]:
     app.manager.recover()
 
     def end_of(task_id: str) -> TaskRecord:
-        record = app.manager.wait_for(task_id, 10)
+        record = app.manager.wait_for(task_id, 60)
         assert record is not None
         assert record.state.is_final
         return record
@@ -486,7 +486,7 @@ def test_a_task_that_waited_for_inputs_waits_for_them_again(tmp_path: Path) -> N
         app = next_process(env)
         app.manager.recover()
         app.manager.put_input(task.id, "b", [b"4"])
-        record = app.manager.wait_for(task.id, 10)
+        record = app.manager.wait_for(task.id, 60)
     assert record is not None
     assert record.outputs == {"sum": 7}
 

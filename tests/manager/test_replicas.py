@@ -262,7 +262,7 @@ def test_no_replica_begins_after_the_task_was_killed(
 
     # When the task is killed, then it ends, and the others were never created
     env.app.manager.kill(task)
-    record = env.app.manager.wait(task, timeout=20)
+    record = env.app.manager.wait(task, timeout=60)
     assert record is not None
     assert (record.state, len(replicas_of(env, record))) == (TaskState.KILLED, 1)
 
@@ -425,7 +425,7 @@ def gone_on(env: Environment, record: TaskRecord) -> TaskRecord:
 
     app = App(env.app.settings, env.engine)
     app.manager.recover()
-    found = app.manager.wait_for(record.id, 20)
+    found = app.manager.wait_for(record.id, 60)
     assert found is not None
     app.manager.shutdown(0)
     return found

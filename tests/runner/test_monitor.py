@@ -187,7 +187,7 @@ class Stopped(FakeEngine):
 
     def wait(self, handle: str) -> Exit:
         found = super().wait(handle)
-        self.looked.wait(10)  # until the time limit has been reached here
+        self.looked.wait(60)  # until the time limit has been reached here
         return found
 
     def inspect(self, handle: str) -> ContainerStatus:

@@ -43,7 +43,7 @@ def handle(limits: RequestLimits, client: Client) -> LocalrunError:
         async def send(_message: Message) -> None: ...
 
         request = RequestLimitMiddleware(app, limits)({"type": "http"}, messages.get, send)
-        await asyncio.wait_for(asyncio.gather(request, client(started, messages, limits)), 20)
+        await asyncio.wait_for(asyncio.gather(request, client(started, messages, limits)), 60)
 
     with pytest.raises(LocalrunError) as caught:
         asyncio.run(main())

@@ -393,7 +393,7 @@ def test_the_next_process_carries_an_app_on_with_its_secrets(tmp_path: Path) -> 
         # When another server starts
         there = App(env.app.settings, env.engine)
         assert [record.id for record in there.recover()] == [task.id]
-        record = there.manager.wait_for(task.id, 20)
+        record = there.manager.wait_for(task.id, 60)
         there.manager.shutdown(0)
     # Then it runs with all of its inputs
     assert record is not None
