@@ -29,7 +29,7 @@ class Engine:
         self._server = socket.socket(socket.AF_UNIX)
         self._server.bind(str(path))
         self._server.listen()
-        self._server.settimeout(5)
+        self._server.settimeout(60)
         self._connections = connections
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
@@ -38,7 +38,7 @@ class Engine:
         with self._server:
             for answers in self._connections:
                 client, _ = self._server.accept()
-                client.settimeout(5)
+                client.settimeout(60)
                 with client, contextlib.suppress(ConnectionError):
                     for answer in answers:
                         self.requests.append(client.recv(65536))

@@ -95,12 +95,12 @@ def test_kill_ends_a_task_whose_process_is_suspended(
 def test_a_run_that_was_suspended_beyond_the_time_limit_finishes(
     folder: Folder, docker_engine: DockerEngine
 ) -> None:
-    with folder.start(SHORT, "--timeout", "2s") as process:
+    with folder.start("sleep 0.2; echo 7 > /outputs/sum", "--timeout", "3s") as process:
         task_id = running(folder)
         process.send_signal(signal.SIGSTOP)
         until(lambda: not any(found.running for found in docker_engine.find({LABEL_TASK: task_id})))
         until(lambda: folder.command("status", task_id, "--json").returncode == 0)
-        signal.sigtimedwait([], 1.5)
+        signal.sigtimedwait([], 3)
         process.send_signal(signal.SIGCONT)
         process.communicate(timeout=WAIT)
     assert (folder.record(task_id).state, process.returncode) == (TaskState.FINISHED, 0)

@@ -180,7 +180,7 @@ def test_a_task_that_waits_for_admission_can_be_killed_at_once(tmp_path: Path) -
         first = env.submit(values={"a": 1, "b": 2}, cpus=8)
         second = env.submit(values={"a": 1, "b": 2}, cpus=8)
         env.app.manager.kill(second)
-        assert env.app.manager.wait(second, 10) is not None
+        assert env.app.manager.wait(second, 60) is not None
         assert (second.record.state, first.record.state.is_final) == (TaskState.KILLED, False)
         env.app.manager.kill(first)
         env.app.manager.wait(first)

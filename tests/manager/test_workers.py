@@ -37,7 +37,7 @@ def test_a_task_is_carried_until_it_was_let_go_of(tmp_path: Path) -> None:
     assert crew.is_running(task)
     assert not crew.wait(task, 0)
     go.set()
-    assert crew.wait(task, 10)
+    assert crew.wait(task, 60)
     assert not crew.is_running(task)
     assert (tasks.counts(), path.exists()) == ((0, 1), False)
 
@@ -55,7 +55,7 @@ def test_a_task_whose_way_breaks_is_free_for_the_next_process(
         raise ZeroDivisionError
 
     crew.run(task, claim, way)
-    crew.wait(task, 10)
+    crew.wait(task, 60)
     assert broken.get(timeout=60) is ZeroDivisionError
     again = acquire(path)
     assert again is not None
@@ -73,7 +73,7 @@ def test_a_task_whose_end_could_not_be_written_down_is_ended_by_the_next_process
         task.transition(TaskState.KILLED)
 
     crew.run(task, claim, way)
-    assert crew.wait(task, 10)
+    assert crew.wait(task, 60)
     assert tasks.counts() == (0, 1)
     again = acquire(path)
     assert again is not None

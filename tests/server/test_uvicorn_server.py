@@ -49,7 +49,7 @@ def test_both_addresses_of_localhost_answer_on_one_port() -> None:
         assert {each.getsockname()[1] for each in sockets} == {port}
         assert socket.AF_INET in families
         for host in ("127.0.0.1", "localhost"):
-            socket.create_connection((host, port), timeout=5).close()
+            socket.create_connection((host, port), timeout=60).close()
     finally:
         for each in sockets:
             each.close()

@@ -43,7 +43,7 @@ class SocketEngine:
 
     def _serve(self, connection: socket.socket) -> None:
         with connection, suppress(OSError):
-            connection.settimeout(10)
+            connection.settimeout(60)
             data = b""
             while True:
                 while b"\r\n\r\n" not in data:
