@@ -139,7 +139,9 @@ class _Rerun:
             gone = "" if exists or not bundle else f"bundle {bundle} is gone, and "
             never = "the task ended before it had an image"
             lost = f"the engine no longer has the image {record.image[:19]}"
-            remedy = "run this without --same-image" if exists else "put the bundle back, and run this again"
+            remedy = "put the bundle back, and run this again"
+            if exists:
+                remedy = f"use its bundle: `localrun rerun {record.short_id}` or `localrun shell {bundle}`"
             raise BundleError(gone + (lost if record.image else never), remedy=remedy, id=record.id)
         if not exists:
             self._notify(f"{bundle} is gone: using the image and the descriptor of task {record.short_id}")

@@ -245,6 +245,15 @@ def test_the_very_image_can_be_had_though_the_bundle_is_there(tmp_path: Path) ->
     assert (request.image, request.descriptor, said) == (record.image, DESCRIPTOR.encode(), [])
 
 
+def test_without_the_image_the_remedy_is_the_bundle(tmp_path: Path) -> None:
+    with make_environment(tmp_path, add) as env:
+        record = env.run(values={"a": 3, "b": 4}).replace(image="")
+        with pytest.raises(BundleError, match="before it had an image") as raised:
+            again(env, record, same_image=True)
+    commands = f"`localrun rerun {record.short_id}` or `localrun shell {env.bundle}`"
+    assert raised.value.remedy == f"use its bundle: {commands}"
+
+
 def test_a_task_of_a_repeated_task_can_be_repeated(tmp_path: Path) -> None:
     with make_environment(tmp_path, add) as env:
         record = env.run(values={"a": 3, "b": 4})
