@@ -47,8 +47,8 @@ def images_of(home: Path) -> set[str]:
 def _names() -> dict[str, str]:
     form = "{{.Repository}}:{{.Tag}} {{.ID}}"
     lines = docker("image", "ls", "--no-trunc", "--format", form).stdout.splitlines()
-    pairs = [line.split() for line in lines if line.startswith("localrun/")]
-    return {pair[0]: pair[1] for pair in pairs}
+    pairs = [line.removeprefix("localhost/").split() for line in lines]  # Podman's prefix
+    return {pair[0]: pair[1] for pair in pairs if pair[0].startswith("localrun/")}
 
 
 def unexpected_outputs(sample: Path, outputs: Mapping[str, Any]) -> list[Difference]:

@@ -27,7 +27,7 @@ ECHO = b"#!/bin/sh\ncp /inputs/n /outputs/n\n"
 
 
 def bundle(folder: Path, program: bytes, inputs: Any, outputs: Any) -> Path:
-    archive = image_archive(busybox_layer({"run": program}), "load", Cmd=["/run"])
+    archive = image_archive(busybox_layer({"program": program}), "load", Cmd=["/program"])
     return bundles.bundle(folder, archive, json.dumps(as_json(inputs, outputs)))
 
 

@@ -24,13 +24,21 @@ FILES = (
     "tests/runner/test_on_docker.py",
     "tests/runner/test_round_trip.py",
     "tests/runner/test_usage.py",
+    "tests/batch/test_on_docker.py",
+    "tests/manager/test_dependencies_on_docker.py",
+    "tests/server/appengine/test_life_on_docker.py",
     "tests/cli/test_on_docker.py",
+    "tests/cli/test_shell.py",
     "tests/faults/test_faults.py",
     "tests/faults/test_network.py",
     "tests/faults/test_processes.py",
 )
 # those that together take a few minutes on each engine
-QUICK_FILES = ("tests/engines/test_contract.py", "tests/faults/test_network.py")
+QUICK_FILES = (
+    "tests/engines/test_contract.py",
+    "tests/faults/test_network.py",
+    "tests/batch/test_on_docker.py",
+)
 
 
 @dataclass(frozen=True)
