@@ -19,6 +19,7 @@ from localrun.descriptor.types import format_value
 from localrun.errors import InputsError, Problem, UsageError
 from localrun.values import parse_assignments
 from localrun.values.parsing import expand_path, resolve_files
+from localrun.values.references import parse_reference
 from localrun.values.urls import is_url
 
 
@@ -50,6 +51,8 @@ def over(text: str) -> Axis:
         raise ValueError(f"{format_value(text)} is not NAME=@PATTERN; use --grid for values")
     if is_url(pattern[1:]):
         raise ValueError(f'URLs cannot be patterns; list them with --grid \'{name}=["URL", "URL"]\'')
+    if parse_reference(pattern[1:]):
+        raise ValueError(f"outputs of tasks cannot be patterns; list them with --grid {name}={pattern},...")
     path = str(expand_path(pattern))
     found = [path] if Path(path).exists() else sorted(glob.glob(path, recursive=True))  # noqa: PTH207
     if not found:

@@ -57,6 +57,8 @@ def test_an_invalid_value_is_a_problem_of_its_rows_only() -> None:
         ("image=*.png", "'image=*.png' is not NAME=@PATTERN; use --grid for values"),
         ("@*.png", "'@*.png' is not NAME=@PATTERN; use --grid for values"),
         ("image=@none/*.png", "no file matches 'none/*.png'"),
+        ("image=@https://host/a.png", 'URLs cannot be patterns; list them with --grid \'image=["URL"'),
+        ("a=@task:1/x", "outputs of tasks cannot be patterns; list them with --grid a=@task:1/x,..."),
     ],
 )
 def test_an_invalid_pattern_is_refused(text: str, message: str) -> None:

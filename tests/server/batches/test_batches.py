@@ -133,6 +133,8 @@ def test_a_table_is_text_whose_files_are_names_that_a_client_may_use(batches: Ba
         assert "expected an integer, got '@" in answer.json()["detail"][0]["msg"] or "https" in cell, (
             answer.text
         )
+    answer = batches.client.post("/batch", json=batches.body(table="a,c\n1,2\n", table_name="mine.csv"))
+    assert (answer.status_code, "invalid columns in mine.csv" in answer.text) == (422, True)
     answer = batches.client.post("/batch", json=batches.body(table="a,b\n1;2\n", rows=[]))
     assert "either rows or a grid or a table" in answer.text
 
