@@ -35,7 +35,8 @@ test: venv ## run lint and the tests, on a real engine if possible
 	@$(BIN)/python -m compileall -q localrun
 	@# not $$(MAKE), which `make -n` would run
 	@.ci/both "make lint PYTHON=$(PYTHON)" \
-	    "env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -q -n $(WORKERS) --no-loadscope-reorder -m 'not slow and not examples and not cluster'"
+	    "env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -q -n $(WORKERS) --no-loadscope-reorder \
+	        --ignore=tests/browser --ignore=tests/cluster -m 'not slow and not examples and not cluster'"
 
 examples: venv ## run the examples of the docs and the samples, on a real engine if possible
 	@$(MAKE) base || $(SKIP_LOCALLY)
