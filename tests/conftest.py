@@ -243,6 +243,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if worker is None:
         config.stash[_CHECK] = LeakCheck()
     use_own_folder(worker or "main")
+    os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"  # each server would look for them in all packages
     if worker or not config.getoption("numprocesses", None):  # workers themselves need these plugins
         os.environ.update(INNER_SESSIONS)
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
