@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import subprocess
 import sys
 import threading
@@ -24,6 +25,7 @@ from tests.support.waiting import until
 
 TEXT = "  text: {type: file, description: a text, display_name: Text}\n"
 WORK = f"import sys, pathlib; from {__name__} import work; work(pathlib.Path(sys.argv[1]))"
+MOMENTS = 50
 VALUES = range(6)  # of `a`; the outputs of some are read, of others only their times are compared
 
 
@@ -92,10 +94,11 @@ def work(folder: Path) -> None:
         threading.Event().wait()
 
 
-@pytest.mark.parametrize("moments", [3, pytest.param(50, marks=[pytest.mark.slow, pytest.mark.timeout(900)])])
-def test_nothing_half_written_is_reused_and_nothing_is_left(tmp_path: Path, moments: int) -> None:
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_nothing_half_written_is_reused_and_nothing_is_left(tmp_path: Path) -> None:
     (tmp_path / "tmp").mkdir()
-    for _ in range(moments):
+    for _ in range(MOMENTS):
         with subprocess.Popen(
             [sys.executable, "-c", WORK, str(tmp_path)],
             env={**os.environ, "TMPDIR": str(tmp_path / "tmp")},
@@ -108,7 +111,7 @@ def test_nothing_half_written_is_reused_and_nothing_is_left(tmp_path: Path, mome
             time.sleep(random.uniform(0, 0.5))  # until any moment
             process.kill()
             _, err = process.communicate()
-        assert process.returncode == -9, err
+        assert process.returncode == -signal.SIGKILL, err
     with make_environment(tmp_path, program) as env:
         env.bundle.write_text(DESCRIPTOR + TEXT)
         env.app.recover()
