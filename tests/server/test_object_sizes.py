@@ -14,7 +14,7 @@ from tests.support.environment import make_environment
 from tests.support.object_sizes import grown, object_sizes
 from tests.support.server_client import ServerEnvironment, add, serve_environment
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 TASKS = 2000
 KEPT = 20  # ended tasks and events in memory

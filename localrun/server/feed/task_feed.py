@@ -74,6 +74,9 @@ class TaskFeed:
             if is_end:
                 self._progress.pop(key, None)
             elif is_due:
+                if len(self._progress) >= _MAX_RECENT:  # of operations that were interrupted
+                    recent = now - _PROGRESS_INTERVAL
+                    self._progress = {one: at for one, at in self._progress.items() if at > recent}
                 self._progress[key] = now
         return is_due
 
