@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import secrets
 import signal
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.support.cluster.batches import Batch, numbers, wait_for_containers, wait_for_no_containers
+from localrun.engines.dockerd import DockerEngine
+from tests.support.cluster.batches import PROGRAM, Batch, numbers, wait_for_containers, wait_for_no_containers
 from tests.support.cluster.cluster import Cluster, run
 from tests.support.cluster.processes import below
 
@@ -45,10 +47,10 @@ def test_a_client_that_ends_leaves_nothing_on_the_nodes_and_resumes(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_for_all_processes_of_a_local_cluster_stops_it_without_errors(
-    number: signal.Signals, nodes: Cluster, tmp_path: Path
+    number: signal.Signals, nodes: Cluster, tmp_path: Path, docker_engine: DockerEngine
 ) -> None:
-    # Given a batch that runs on workers which it has started
-    batch = Batch(tmp_path, numbers(20, seconds=2))
+    # Given a batch that runs on workers which it has started, with an image of its own
+    batch = Batch(tmp_path, numbers(20, seconds=2), program=f"{PROGRAM}# {secrets.token_hex(8)}\n")
     command = batch.start(nodes, address="local:2")
     batch.wait_for_results(2, command)
 
@@ -62,3 +64,8 @@ def test_a_signal_for_all_processes_of_a_local_cluster_stops_it_without_errors(
     assert command.printed.rstrip().endswith("--resume")
     homes = run(["docker", "ps", "-a", "--format", '{{.Label "localrun.home"}}']).split()
     assert [home for home in homes if home.startswith(f"{tmp_path}/")] == []
+
+    # And its image is removed
+    (record, *_) = batch.json(nodes, "list")
+    for name in run(["docker", "inspect", "--format", '{{join .RepoTags " "}}', record["image"]]).split():
+        docker_engine.remove_image(name)
