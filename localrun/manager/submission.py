@@ -158,7 +158,7 @@ class Submitter:
             is_downloaded = request.downloads or has_urls(found.gathered.given)
             why = "its inputs are downloaded" if is_downloaded else "not all of its inputs are known yet"
             return NotReused((why,))
-        layout, unread = planned.planned.layout, contents.digests
+        layout, unread = planned.planned.layout, contents.unread
         if not contents.is_complete:
             size = contents.unread_size
             what = f"{format_bytes(size)} of files" if size else "files"

@@ -7,7 +7,7 @@ import hashlib
 import math
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -30,11 +30,12 @@ class Contents(msgspec.Struct, frozen=True):
     """The contents of a task's files, by the part of its fingerprint.
 
     `digests` are `0x...` for contents that were read, `~...` for files that were not, by their names in the
-    task and their states, and empty for files that cannot be read, or are too many to look at. `sources` are
-    all files, in which state.
+    task and their states, and empty for files that cannot be read, or are too many to look at. `unread` are
+    those that another process computes without reading large files. `sources` are all files, in which state.
     """
 
     digests: dict[str, str]
+    unread: dict[str, str]
     sources: tuple[tuple[str, str, FileState], ...] = ()
 
     @property
@@ -75,17 +76,18 @@ class ContentReader:
         """
         budget = None if everything else _Budget()
         found: dict[str, str] = {}
+        unread: dict[str, str] = {}
         sources: list[tuple[str, str, FileState]] = []
         for part, files in _parts(layout, mounts, math.inf if everything else _MOST_FILES):
             states: dict[str, FileState] = {}
             try:
                 pairs = sorted(files, key=lambda pair: pair[0])
-                found[part] = self._digest(pairs, states, budget)
+                found[part], unread[part] = self._digest(pairs, states, budget)
             except OSError:  # the task reports it, the file changes all the time, or there are too many
-                found[part] = ""
+                found[part] = unread[part] = ""
             sources += ((part, path, state) for path, state in states.items())
-        found |= {f"{SECRETS}{name}": self._digest_secret(value) for name, value in secrets.items()}
-        return Contents(found, tuple(sources))
+        hidden = {f"{SECRETS}{name}": self._digest_secret(value) for name, value in secrets.items()}
+        return Contents(found | hidden, unread | hidden, tuple(sources))
 
     def _digest_secret(self, value: str) -> str:
         from localrun.values.reuse.index import ReuseIndex
@@ -97,14 +99,19 @@ class ContentReader:
 
     def _digest(
         self, pairs: list[tuple[str, Source]], states: dict[str, FileState], budget: _Budget | None
-    ) -> str:
+    ) -> tuple[str, str]:
+        """Return the digest of files, and the one that they have if nothing is known about them."""
+        unread = ""
         if budget is not None:
             for _, source in pairs:
                 if not isinstance(source, bytes):
                     states[str(source)] = FileState.of(source.stat())
-            if not budget.affords([state for state in states.values() if not self._digests.knows(state)]):
-                return "~" + _combined((place, _identity(source, states)) for place, source in pairs)
-        return "0x" + _combined((place, self._content(source, states)) for place, source in pairs)
+            if not budget.affords(states.values()):
+                unread = "~" + _combined((place, _identity(source, states)) for place, source in pairs)
+                if not all(map(self._digests.knows, states.values())):
+                    return unread, unread
+        read = "0x" + _combined((place, self._content(source, states)) for place, source in pairs)
+        return read, unread or read
 
     def _content(self, source: Source, states: dict[str, FileState]) -> str:
         if isinstance(source, bytes):
@@ -119,7 +126,7 @@ class _Budget:
     def __init__(self) -> None:
         self._bytes, self._files = CHEAP, _MOST_FILES
 
-    def affords(self, states: Sequence[FileState]) -> bool:
+    def affords(self, states: Iterable[FileState]) -> bool:
         sizes = [state.size for state in states]
         if sum(sizes) > self._bytes or len(sizes) > self._files:
             return False
