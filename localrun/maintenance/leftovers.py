@@ -35,7 +35,7 @@ _OLD_INPUT = re.compile(r"\..+\.[0-9a-f]{32}", re.DOTALL)
 _OLD_BUNDLE = re.compile(r"[0-9a-f]{32}")
 _OLD_CACHE = re.compile(r"[^.]+\.(\d+)\.\d+")
 _UPLOADS = ("bundles", "appengine", *(f"appengine/{name}" for name in ("tasks", "runs", "incoming")))
-_DAY = 24 * 3600.0
+_DAY, _MINUTE = 24 * 3600.0, 60.0
 _BUILD = ".localrun-build.*"  # the Dockerfile and the ignore file of a build
 _FAKE = "localrun-fake-*"  # the folder of a fake engine, while it is in use
 
@@ -123,6 +123,7 @@ def temp_files(home: TaskStore, cache: Path, ledger: Path) -> Iterator[Path]:
         yield from (path for path in _entries(folder) if fs.is_abandoned(path))
     for folder, old in _own_folders(home, cache):
         yield from (path for path in _entries(folder) if fs.is_abandoned(path) or _is_old_temp(path, old))
+    yield from _empty_tasks(home)
     temporary = Path(tempfile.gettempdir())
     yield from (path for path in temporary.glob(_BUILD) if _is_own(path) and fs.is_abandoned(path))
     for path in temporary.glob(_FAKE):
@@ -137,6 +138,15 @@ def _own_folders(home: TaskStore, cache: Path) -> Iterator[tuple[Path, re.Patter
     yield home.path / "bundles" / ".incoming", _OLD_BUNDLE
     own = (*cache.glob("*"), *cache.glob("digests/*"), home.path / "reuse", *home.path.glob("reuse/*"))
     yield from ((path, _OLD_CACHE) for path in own if path.is_dir())
+
+
+def _empty_tasks(home: TaskStore) -> Iterator[Path]:
+    """Yield the folders of tasks whose process died before it wrote anything."""
+    for path in _entries(home.tasks):
+        with suppress(OSError):
+            is_old = time.time() - path.lstat().st_mtime > _MINUTE
+            if is_old and not home.is_active(path.name) and not os.listdir(path):  # noqa: PTH208 - names
+                yield path
 
 
 def _entries(folder: Path) -> list[Path]:

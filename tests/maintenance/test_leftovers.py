@@ -367,3 +367,17 @@ def test_images_of_interrupted_builds_are_found_by_name(engine: FakeEngine) -> N
     named = engine.add_image("localrun/build:cc", labels={"localrun.build": "2"})
     engine.tag_image(named.id, "x")  # removes the name from the other image, which may be the user's
     assert [name for name, _ in leftovers.dangling_images(engine)] == ["localrun/build:aa-12345678"]
+
+
+def test_the_empty_folder_of_a_task_is_a_leftover_unless_it_is_new_or_active(
+    home: TaskStore, tmp_path: Path
+) -> None:
+    make(home, TaskState.FINISHED)
+    dead, active, new = (home.create() for _ in range(3))
+    lock = home.acquire(active.id, new=True)
+    assert lock is not None
+    for workspace in (dead, active):
+        os.utime(workspace.path, (0, 0))
+    assert list(leftovers.temp_files(home, tmp_path / "cache", tmp_path / "ledger/l.json")) == [dead.path]
+    lock.release(ended=True)
+    assert new.path.is_dir()
