@@ -137,11 +137,6 @@ def fold_alike(items: Iterable[T], kind: Callable[[T], Hashable]) -> Iterator[T 
             yield f"and {counts[its_kind] - MOST_ALIKE:,} more like this"
 
 
-def is_repeated(remedy: str, problems: Iterable[Problem]) -> bool:
-    """Return whether a remedy is that of a problem, which is shown with it."""
-    return any(problem.remedy == remedy for problem in problems)
-
-
 def in_outputs(paths: Sequence[str]) -> str:
     """Return e.g. ` in 1 output` for many items of outputs, which are not outputs themselves; else empty."""
     names = {re.split(r"[./\[]", path, maxsplit=2)[1] for path in paths if path.startswith("outputs.")}
@@ -196,8 +191,7 @@ class LocalrunError(Exception):
         return self.cause.fault
 
     def __str__(self) -> str:
-        is_hint = bool(self.remedy) and not is_repeated(self.remedy, self.problems)
-        head = f"{self.message}\n  hint: {self.remedy}" if is_hint else self.message
+        head = f"{self.message}\n  hint: {self.remedy}" if self.remedy else self.message
         return "\n".join([head, *(f"  - {problem}" for problem in self.problems)])
 
 

@@ -9,7 +9,6 @@ from localrun.errors import (
     Fault,
     LocalrunError,
     Problem,
-    UsageError,
     fold,
     in_outputs,
 )
@@ -79,11 +78,3 @@ def test_items_are_not_counted_as_outputs() -> None:
     assert in_outputs([f"outputs.xs[{at}]" for at in range(6)]) == " in 1 output"
     assert in_outputs(items[:5]) == in_outputs([f"outputs.x{at}" for at in range(9)]) == ""
     assert in_outputs(["outputs.xs", "outputs.mean"]) == in_outputs(["failure.cause"]) == in_outputs([]) == ""
-
-
-def test_a_remedy_that_a_problem_has_is_not_repeated_as_a_hint() -> None:
-    problem = Problem("inputs.csv", "the table is empty", "add a row")
-    assert str(UsageError("cannot read it", remedy="add a row", problems=[problem])) == (
-        "cannot read it\n  - inputs.csv: the table is empty; add a row"
-    )
-    assert "hint: fix it" in str(UsageError("cannot read it", remedy="fix it", problems=[problem]))

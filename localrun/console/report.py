@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from localrun.console.display.sanitize import escape_control_chars, escape_lines
 from localrun.console.streams import is_terminal, print_err
-from localrun.errors import LocalrunError, Problem, is_repeated
+from localrun.errors import LocalrunError, Problem
 
 if TYPE_CHECKING:
     from localrun.task.record import TaskRecord
@@ -37,10 +37,10 @@ def _print(head: str, message: str, problems: Iterable[Problem], remedy: str, mo
 
 def _lines(message: str, problems: Iterable[Problem], remedy: str, more: str) -> Iterator[str]:
     yield message
-    listed = [problem for problem in problems if problem.message != message]  # that is already printed
-    for problem in listed:
-        yield from problem_lines(problem)
-    if remedy and not is_repeated(remedy, listed):
+    for problem in problems:
+        if problem.message != message:  # already printed
+            yield from problem_lines(problem)
+    if remedy:
         yield f"  hint: {remedy}"
     if more:
         yield f"  see also: {more}"
