@@ -62,7 +62,8 @@ class SocketEngine:
                 self.requests.append((method, path))
                 reply = self.ping if path == "/_ping" else self._answer(method, path)
                 connection.sendall(reply)
-                if not reply or b"Content-Length: 99999" in reply or not reply.startswith(b"HTTP/1.1 2"):
+                is_whole = b"\r\n\r\n" in reply and b"Content-Length: 99999" not in reply
+                if not is_whole or not reply.startswith(b"HTTP/1.1 2"):
                     return
 
     def close(self) -> None:
