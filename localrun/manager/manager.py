@@ -233,15 +233,15 @@ class Manager:
 
     def kill(self, task: ActiveTask, grace: float | None = None) -> None:
         """Stop a task of this process; it ends KILLED within the grace period (seconds)."""
+        prepared = self._pending.pop(task.id)  # else the thread that looks for kills could end it later
         task.cancel()
-        prepared = self._pending.pop(task.id)
+        prepared = prepared or self._pending.pop(task.id)
         if self._workers.is_running(task):
             self._runner().admission.wake(task.id)
             self._runner().stop(task, self._settings.grace if grace is None else grace)
             self._kill_replicas(task.record, grace)
             return
-        lock = prepared.lock if prepared else self._store.acquire(task.id)
-        if lock is not None:  # otherwise another process is ending it
+        if lock := prepared.lock if prepared else self._store.acquire(task.id):  # else a process is ending it
             message = "the task was stopped on request"
             self._workers.end(task, lock, TaskState.KILLED, cause=str(Cause.KILLED), message=message)
 

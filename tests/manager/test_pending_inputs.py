@@ -10,6 +10,7 @@ import pytest
 from localrun.app import App
 from localrun.engines.fake import FakeContainer
 from localrun.errors import InputsError, Problem, TaskNotFound, UsageError
+from localrun.task.active import ActiveTask
 from localrun.task.record import TaskRecord
 from localrun.task.states import TaskState
 from tests.support.environment import Environment, make_environment
@@ -87,6 +88,22 @@ def test_a_sender_that_breaks_off_leaves_nothing(env: Environment) -> None:
     with pytest.raises(ConnectionResetError):
         env.app.manager.put_input(task_id, "a", broken())
     assert list(env.app.store.open(task_id).uploads.iterdir()) == []
+
+
+def test_a_kill_ends_a_waiting_task_before_it_returns(
+    env: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task_id, cancel = waiting(env), ActiveTask.cancel
+    found = []
+
+    def look_at_once(task: ActiveTask) -> None:
+        cancel(task)
+        found.append(env.app.manager._pending.pop(task.id))  # as the thread that looks for kills
+
+    monkeypatch.setattr(ActiveTask, "cancel", look_at_once)
+    env.app.manager.kill_task(task_id)
+    assert found == [None]
+    assert env.app.store.active_ids() == []
 
 
 def test_a_task_that_waits_can_be_killed(env: Environment) -> None:
