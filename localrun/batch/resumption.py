@@ -124,6 +124,6 @@ def resumed(batch: str, found: EarlierRun, total: int, changed: list[str], dropp
         notes.append(f"all rows run again, because this has changed: {', '.join(changed)}")
     if found.dropped:
         results = format_count(found.dropped, "result")
-        former = "an earlier run" if changed else "rows that are no longer in the batch"
-        notes.append(f"{results} of {former} moved to {dropped}")
+        source = "an earlier run" if changed else "rows that are no longer in the batch"
+        notes.append(f"{results} of {source} moved to {dropped}")
     return notes

@@ -25,6 +25,7 @@ from localrun.errors import (
     TaskExists,
     TaskNotFound,
     UsageError,
+    out_of_memory,
 )
 from localrun.server.bundle_store import BundleExists, BundleTooLarge
 from localrun.server.methods import allowed_methods
@@ -51,6 +52,8 @@ def status_of(error: LocalrunError) -> int:
             return status
     if isinstance(error, UsageError):
         return 422 if error.problems else 409
+    if error.cause is Cause.MEMORY_UNAVAILABLE:
+        return 503
     return 507 if error.cause in (Cause.DISK_FULL, Cause.DISK_UNAVAILABLE) else 500
 
 
@@ -154,9 +157,13 @@ class log_failures:  # noqa: N801 - used like a function
     def __enter__(self) -> None: ...
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        lost = None if error is None else out_of_memory(error)
+        error = lost or error
         if isinstance(error, Exception) and not _is_rejection(error):
             self._log.log_failure(self._action, self._summary, error)
             raise HTTPException(500, f"{self._summary}: {error}") from error
+        if lost is not None:
+            raise lost
 
 
 def _is_rejection(error: Exception) -> bool:

@@ -42,8 +42,8 @@ class _Upload:
 class ContentStore:
     """The files of clients on a node. Thread-safe, and shared by the workers of a machine.
 
-    Nothing is written above `disk_limit` percent of the disk. `digests` are told those of the files, so that
-    results can be reused by content.
+    Nothing is written above `disk_limit` percent of the disk. The digest of each file is added to `digests`,
+    so that results can be reused by content.
     """
 
     def __init__(self, path: Path, digests: ContentDigests, disk_limit: float = 100.0) -> None:
